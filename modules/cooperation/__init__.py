@@ -1,0 +1,12 @@
+"""How the two stages are trained: one file an algorithm."""
+
+from modules.registry import Registry
+
+ALGORITHMS = Registry(
+    "algorithm",
+    {
+        "corr": "modules.cooperation.corr:CoRR",
+        "independent": "modules.cooperation.independent:Independent",
+        "retriever_only": "modules.cooperation.retriever_only:RetrieverOnly",
+    },
+)

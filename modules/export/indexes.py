@@ -1,0 +1,105 @@
+"""First-stage indexes that an export can be built on."""
+
+import abc
+import math
+
+import tensorflow as tf
+
+from modules.retrieval import NO_ITEM, exact_top_k
+
+
+class Index(tf.Module, abc.ABC):
+    """Finds the best candidates of a query in the whole corpus."""
+
+    @abc.abstractmethod
+    def search(self, query: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns ids int64 `[B, k]` and inner products float32 `[B, k]`, best first, none of them excluded.
+
+        Args:
+          query: float32 `[B, d]`.
+          exclude: int64 `[B, E]`, items never to return; 0 is padding.
+          k: how many; where fewer are found, the rest is `NO_ITEM` with score -inf.
+        """
+
+
+class ExactIndex(Index):
+    """Scores every item, in stock TensorFlow operations: any server loads it.
+
+    Args:
+      candidates: float32 `[N + 1, d]` variable; row 0 is padding.
+    """
+
+    def __init__(self, candidates: tf.Variable) -> None:
+        super().__init__()
+        self._candidates = candidates
+
+    def search(self, query: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """See base class."""
+        return exact_top_k(query, self._candidates, exclude, k)
+
+
+class ScannIndex(Index):
+    """Searches a ScaNN tree, through the TFRS layer; servers that link ScaNN's operations load it.
+
+    Parameters follow the corpus: sqrt(N) leaves, of which a tenth (at least 10) are searched, or all of them below
+    `SEARCH_ALL_BELOW` items; codes of one dimension each; four times the neighbours asked for are scored exactly.
+
+    ScaNN has no filter, so more neighbours than asked for are fetched; a query whose exclusions crowd out all but fewer
+    than k of them is searched exactly instead.
+
+    Args:
+      candidates: float32 `[N + 1, d]` variable; row 0 is padding.
+      k: the most neighbours that will be asked for.
+      max_excluded: how many more are fetched.
+    """
+
+    SEARCH_ALL_BELOW = 20_000
+
+    def __init__(self, candidates: tf.Variable, k: int, max_excluded: int = 100) -> None:
+        super().__init__()
+        import tensorflow_recommenders as tfrs
+
+        self._candidates = candidates
+        num_items = candidates.shape[0] - 1
+        if num_items < 16:
+            raise ValueError(
+                f"`candidates` must hold at least 16 items for ScaNN. Received: {num_items}. "
+                "Set `serving.scann: false`; the portable export serves small corpora exactly."
+            )
+        self._fetched = min(num_items, k + max_excluded)
+        # One leaf alone makes ScaNN answer with a repeated id.
+        leaves = max(2, round(math.sqrt(num_items)))
+        searched = leaves if num_items < self.SEARCH_ALL_BELOW else max(10, leaves // 10)
+        self._layer = tfrs.layers.factorized_top_k.ScaNN(
+            k=self._fetched,
+            num_leaves=leaves,
+            num_leaves_to_search=searched,
+            num_reordering_candidates=min(num_items, 4 * self._fetched),
+            dimensions_per_block=1,
+            parallelize_batch_searches=False,
+        )
+        self._layer.index(candidates[1:], tf.range(1, num_items + 1, dtype=tf.int64))
+
+    def search(self, query: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """See base class."""
+        scores, ids = self._layer(query)
+        # Where the searched leaves hold too few items, ScaNN fills up with a repeated id and a NaN score.
+        valid = tf.logical_not(tf.math.is_nan(scores))
+        unwanted = tf.reduce_any(tf.equal(ids[:, :, tf.newaxis], exclude[:, tf.newaxis]), axis=2)
+        scores = tf.where(valid & ~unwanted, scores, float("-inf"))
+        missing = tf.maximum(0, k - tf.shape(scores)[1])
+        scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=float("-inf"))
+        ids = tf.pad(ids, [[0, 0], [0, missing]])
+        best, columns = tf.math.top_k(scores, k)
+        found = tf.where(tf.math.is_inf(best), tf.cast(NO_ITEM, tf.int64), tf.gather(ids, columns, batch_dims=1))
+        short = tf.where(tf.math.is_inf(best[:, -1]))
+
+        def search_short_exactly() -> tuple[tf.Tensor, tf.Tensor]:
+            queries, excluded = (tf.gather(values, short[:, 0]) for values in (query, exclude))
+            exact_ids, exact_scores = exact_top_k(queries, self._candidates, excluded, k)
+            return (
+                tf.tensor_scatter_nd_update(found, short, exact_ids),
+                tf.tensor_scatter_nd_update(best, short, exact_scores),
+            )
+
+        return tf.cond(tf.size(short) > 0, search_short_exactly, lambda: (found, best))

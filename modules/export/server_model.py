@@ -1,0 +1,167 @@
+"""The serving contract: both stages behind signatures that speak the caller's own ids."""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from modules.export.indexes import Index
+from modules.retrieval import exhaustive_top_k, popular_top_k
+
+_LAST = tf.float32.min
+"""Score of padding and of unknown candidates: behind everything, and finite, so that every JSON parser reads it."""
+
+_USER_BUCKETS = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Sizes fixed in the exported graph.
+
+    Attributes:
+      top_k: items a request is answered with.
+      candidates: items the first stage hands to the second.
+      evaluated_k: length of the ranked lists of the `evaluate` signature.
+      full_ranking_share: share of users whose whole corpus `evaluate` ranks.
+    """
+
+    top_k: int
+    candidates: int
+    evaluated_k: int
+    full_ranking_share: float
+
+
+class ServerModel(tf.Module):
+    """A two-stage recommender as a SavedModel.
+
+    Signatures, ids as the caller's own strings:
+      * `serving_default`: user_id `[B]`, history `[B, H]` (oldest first, "" is padding) -> item_id, score `[B, K]`
+      * `retrieve`: the same inputs -> item_id, score `[B, C]` of the first stage
+      * `rank`: and candidate_id `[B, C]` -> score `[B, C]`
+      * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
+      * `evaluate`: examples `[B]` -> ranked, retrieved, exhaustive: item ids, for the Evaluator
+
+    A context the model knows nothing of is answered with the most popular items. Items of the history are never
+    returned, no item twice; where the corpus is exhausted, the rest is "" with the lowest score.
+
+    Args:
+      towers: a `Towers`, or one loaded from another export.
+      index: the first stage's search.
+      options: fixed sizes.
+    """
+
+    def __init__(self, towers: Any, index: Index, options: ExportOptions) -> None:
+        super().__init__()
+        self.towers = towers
+        self.index = index
+        self._options = options
+
+    def save(self, path: str) -> None:
+        """Writes the SavedModel with its signatures to `path`."""
+        users = tf.TensorSpec([None], tf.string, "user_id")
+        histories = tf.TensorSpec([None, None], tf.string, "history")
+        candidates = tf.TensorSpec([None, None], tf.string, "candidate_id")
+        examples = tf.TensorSpec([None], tf.string, "examples")
+        signatures = {
+            "serving_default": self.recommend.get_concrete_function(users, histories),
+            "retrieve": self.retrieve.get_concrete_function(users, histories),
+            "rank": self.rank.get_concrete_function(users, histories, candidates),
+            "serve_tf_examples": self.serve_tf_examples.get_concrete_function(examples),
+            "evaluate": self.evaluate.get_concrete_function(examples),
+        }
+        options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
+        tf.saved_model.save(self, path, signatures, options)
+
+    @tf.function(autograph=False)
+    def recommend(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Both stages."""
+        request = self.towers.encode(user_id, history)
+        retrieved, _ = self._retrieve(request)
+        return self._answer(*self._rank_retrieved(request, retrieved, self._options.top_k))
+
+    @tf.function(autograph=False)
+    def retrieve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The first stage."""
+        return self._answer(*self._retrieve(self.towers.encode(user_id, history)))
+
+    @tf.function(autograph=False)
+    def rank(self, user_id: tf.Tensor, history: tf.Tensor, candidate_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The second stage over the caller's own candidates; unknown ones come last."""
+        request = self.towers.encode(user_id, history)
+        return {"score": self._score(request, self.towers.look_up(candidate_id))}
+
+    @tf.function(autograph=False)
+    def serve_tf_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Both stages, from serialized examples."""
+        return self.recommend(*_parse(examples))
+
+    @tf.function(autograph=False)
+    def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The lists the Evaluator judges: of both stages, of the first alone, of the ranker over everything."""
+        user_id, history = _parse(examples)
+        request = self.towers.encode(user_id, history)
+        retrieved, _ = self._retrieve(request)
+        ranked, _ = self._rank_retrieved(request, retrieved, self._options.evaluated_k)
+        bucket = tf.strings.to_hash_bucket_fast(user_id, _USER_BUCKETS)
+        sampled = bucket < int(round(self._options.full_ranking_share * _USER_BUCKETS))
+        return {
+            "ranked": tf.gather(self.towers.item_ids, ranked),
+            "retrieved": tf.gather(self.towers.item_ids, retrieved),
+            "exhaustive": tf.gather(self.towers.item_ids, self._rank_everything(request, sampled)),
+        }
+
+    def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        found = self.index.search(request.query, request.exclude, self._options.candidates)
+        popular = popular_top_k(
+            self.towers.popular,
+            self.towers.popularity_rank,
+            self.towers.log_popularity,
+            request.exclude,
+            self._options.candidates,
+        )
+        cold = request.cold[:, tf.newaxis]
+        return tf.where(cold, popular[0], found[0]), tf.where(cold, popular[1], found[1])
+
+    def _score(self, request: Any, candidates: tf.Tensor) -> tf.Tensor:
+        known = self.towers.score(request.user, request.history, candidates)
+        popular = tf.gather(self.towers.log_popularity, candidates)
+        scores = tf.where(request.cold[:, tf.newaxis], popular, known)
+        return tf.where(candidates > 0, scores, _LAST)
+
+    def _rank_retrieved(self, request: Any, retrieved: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        scores = self._score(request, retrieved)
+        missing = max(0, k - self._options.candidates)
+        scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=_LAST)
+        best, columns = tf.math.top_k(scores, k)
+        return tf.gather(tf.pad(retrieved, [[0, 0], [0, missing]]), columns, batch_dims=1), best
+
+    def _rank_everything(self, request: Any, sampled: tf.Tensor) -> tf.Tensor:
+        """Returns int64 `[B, evaluated_k]`, zeros for users that are not sampled."""
+        rows = tf.where(sampled)
+        chosen = tf.nest.map_structure(lambda values: tf.gather(values, rows[:, 0]), request)
+        ids, _ = exhaustive_top_k(
+            lambda candidates: self._score(chosen, candidates),
+            self.towers.item_ids.shape[0] - 1,
+            chosen.exclude,
+            self._options.evaluated_k,
+        )
+        shape = [tf.shape(sampled, tf.int64)[0], self._options.evaluated_k]
+        return tf.scatter_nd(rows, ids, shape)
+
+    def _answer(self, ids: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "item_id": tf.gather(self.towers.item_ids, ids),
+            "score": tf.where(ids > 0, scores, _LAST),
+        }
+
+
+def _parse(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns user_id `[B]` and history `[B, H]`; either may be missing from an example."""
+    features = tf.io.parse_example(
+        examples,
+        {
+            "user_id": tf.io.FixedLenFeature([], tf.string, default_value=""),
+            "history": tf.io.RaggedFeature(tf.string),
+        },
+    )
+    return features["user_id"], features["history"].to_tensor("")

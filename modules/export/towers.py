@@ -1,0 +1,120 @@
+"""The trained model as a SavedModel carries it: everything a server needs but the index."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from modules.context import Context, latest
+from modules.cooperation.base import TwoStageModel
+from modules.corpus import Corpus
+
+
+class Request(NamedTuple):
+    """A batch of requests in the model's own terms.
+
+    Attributes:
+      user: int64 `[B]`, user index.
+      history: int64 `[B, H]`, what the encoders see, left-padded with 0.
+      exclude: int64 `[B, E]`, all known items of the request's history; 0 is padding.
+      query: float32 `[B, d]`.
+      cold: bool `[B]`, where the model knows nothing of the context.
+    """
+
+    user: tf.Tensor
+    history: tf.Tensor
+    exclude: tf.Tensor
+    query: tf.Tensor
+    cold: tf.Tensor
+
+
+class Towers(tf.Module):
+    """Encodes requests and scores candidates, from strings, with the training's own Transform graph.
+
+    Survives saving and loading: whatever holds the loaded object can build another index on `candidates` and call the
+    same functions, without this project's code or Keras.
+
+    Args:
+      model: the trained model.
+      transform: TFX's `transform_features_layer()`.
+      item_ids: the catalog's ids as bytes, in the order of the model's ids 1..N.
+      corpus: for the popularity.
+    """
+
+    def __init__(
+        self,
+        model: TwoStageModel,
+        transform: tf.keras.Model,
+        item_ids: list[bytes],
+        corpus: Corpus,
+    ) -> None:
+        super().__init__()
+        # The stages are tracked, the model is not: its optimisers and metrics have no place in an export.
+        self._retriever, self._ranker = model.retriever, model.ranker
+        self._rank = model.rank
+        self._transform = transform
+        self._history_length = model.config.history_length
+        # Half an interaction for items without any, so that every logarithm is finite.
+        counts = np.maximum(corpus.item_counts.astype(np.float64), 0.5)
+        log_popularity = np.log(counts / counts[1:].sum()).astype(np.float32)
+        popular = 1 + np.argsort(-corpus.item_counts[1:], kind="stable")
+        popularity_rank = np.full(corpus.num_items + 1, corpus.num_items)
+        popularity_rank[popular] = np.arange(corpus.num_items)
+        self.item_ids = _constant([b"", *item_ids], tf.string, "item_ids")
+        self.log_popularity = _constant(log_popularity, tf.float32, "log_popularity")
+        self.popular = _constant(popular, tf.int64, "popular")
+        self.popularity_rank = _constant(popularity_rank, tf.int64, "popularity_rank")
+        table = model.retriever.all_candidates()
+        # A retriever whose candidates are an embedding table shares it with the index.
+        self.candidates = table if isinstance(table, tf.Variable) else _constant(table, tf.float32, "candidates")
+        self._lookup = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant(item_ids), tf.range(1, len(item_ids) + 1, dtype=tf.int64)),
+            default_value=0,
+        )
+
+    @tf.function(
+        autograph=False,
+        input_signature=[
+            tf.TensorSpec([None], tf.string, "user_id"),
+            tf.TensorSpec([None, None], tf.string, "history"),
+        ],
+    )
+    def encode(self, user_id: tf.Tensor, history: tf.Tensor) -> Request:
+        """Returns the encoded requests; "" in `history` `[B, H]` is padding wherever it stands."""
+        batch = tf.shape(user_id, tf.int64)[0]
+        features = self._transform({"user_id": user_id[:, tf.newaxis], "history": tf.sparse.from_dense(history)})
+        items = tf.RaggedTensor.from_value_rowids(
+            features["history"].values, features["history"].indices[:, 0], nrows=batch
+        )
+        user = tf.reshape(features["user"].values, [-1])
+        context = Context(user, latest(items, self._history_length))
+        return Request(
+            user=user,
+            history=context.history,
+            exclude=items.to_tensor(0),
+            query=self._retriever.query(context),
+            cold=self._retriever.is_cold(context),
+        )
+
+    @tf.function(
+        autograph=False,
+        input_signature=[
+            tf.TensorSpec([None], tf.int64, "user"),
+            tf.TensorSpec([None, None], tf.int64, "history"),
+            tf.TensorSpec([None, None], tf.int64, "candidates"),
+        ],
+    )
+    def score(self, user: tf.Tensor, history: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        """Returns the second stage's scores float32 `[B, C]` of candidates `[B, C]`."""
+        history = tf.ensure_shape(history, [None, self._history_length])
+        return self._rank(Context(user, history), candidates)
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec(None, tf.string, "item_id")])
+    def look_up(self, item_id: tf.Tensor) -> tf.Tensor:
+        """Returns the int64 ids of item ids of any shape; 0 for unknown ones."""
+        return self._lookup.lookup(item_id)
+
+
+def _constant(values, dtype: tf.DType, name: str) -> tf.Variable:
+    """A variable and not a constant: it lives in the checkpoint, where the graph's 2 GB limit does not reach."""
+    return tf.Variable(values, trainable=False, dtype=dtype, name=name)

@@ -1,0 +1,1 @@
+"""Ranking metrics: of tensors in the training loop, of one user's list, and as TFMA metrics."""

@@ -1,0 +1,123 @@
+"""First-stage search over the whole corpus in stock TensorFlow operations."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+NO_ITEM = 0
+"""The id that stands for no item; its score is -inf."""
+
+
+def exact_top_k(query: tf.Tensor, candidates: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the k best items of the whole corpus for each query, best first.
+
+    Args:
+      query: float32 `[B, d]`.
+      candidates: float32 `[N + 1, d]`; row 0 is padding and never returned.
+      exclude: int64 `[B, E]`, items never to return; 0 is padding.
+      k: how many; where the corpus holds fewer that are not excluded, the rest is `NO_ITEM`.
+
+    Returns:
+      ids int64 `[B, k]` and scores float32 `[B, k]`.
+    """
+    scores = mask_columns(tf.matmul(query, candidates, transpose_b=True), exclude)
+    # Column 0 is everyone's padding.
+    scores = tf.concat([tf.fill([tf.shape(scores)[0], 1], float("-inf")), scores[:, 1:]], axis=1)
+    return top_k(scores, tf.range(tf.shape(scores, tf.int64)[1]), k)
+
+
+def popular_top_k(
+    popular: tf.Tensor,
+    popularity_rank: tf.Tensor,
+    log_popularity: tf.Tensor,
+    exclude: tf.Tensor,
+    k: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the k most popular items that are not excluded; cost O(B (k + E)), whatever the corpus.
+
+    Args:
+      popular: int64 `[N]`, all items, the most popular first.
+      popularity_rank: int64 `[N + 1]`, the position of each item in `popular`; N for `NO_ITEM`.
+      log_popularity: float32 `[N + 1]`, the score of each item.
+      exclude: int64 `[B, E]`, items never to return; 0 is padding.
+      k: how many; where fewer are left, the rest is `NO_ITEM`.
+
+    Returns:
+      ids int64 `[B, k]` and scores float32 `[B, k]`.
+    """
+    # E exclusions can remove no more than E of the first k + E.
+    head = popular[: k + tf.shape(exclude)[1]]
+    length = tf.size(head, tf.int64)
+    scores = tf.tile(tf.gather(log_popularity, head)[tf.newaxis], [tf.shape(exclude)[0], 1])
+    # One more column takes the exclusions that lie behind the head.
+    columns = tf.minimum(tf.gather(popularity_rank, exclude), length)
+    masked = mask_columns(tf.pad(scores, [[0, 0], [0, 1]]), columns)[:, :-1]
+    return top_k(masked, head, k)
+
+
+def exhaustive_top_k(
+    score: Callable[[tf.Tensor], tf.Tensor],
+    num_items: int,
+    exclude: tf.Tensor,
+    k: int,
+    chunk: int = 1024,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the k best items under any scoring function, in chunks: no score matrix of the corpus is held.
+
+    Args:
+      score: maps candidate ids int64 `[B, C]` to scores float32 `[B, C]`.
+      num_items: N.
+      exclude: int64 `[B, E]`, items never to return; 0 is padding.
+      k: how many; where fewer are left, the rest is `NO_ITEM`.
+      chunk: how many items are scored at once.
+
+    Returns:
+      ids int64 `[B, k]` and scores float32 `[B, k]`.
+    """
+    batch = tf.shape(exclude)[0]
+
+    def merge_chunk(start: tf.Tensor, ids: tf.Tensor, scores: tf.Tensor):
+        chunk_ids = tf.range(start, tf.minimum(start + chunk, num_items + 1), dtype=tf.int64)
+        size = tf.size(chunk_ids, tf.int64)
+        rows = tf.tile(chunk_ids[tf.newaxis], [batch, 1])
+        columns = exclude - start
+        columns = tf.where((columns >= 0) & (columns < size), columns, size)
+        fresh = mask_columns(tf.pad(score(rows), [[0, 0], [0, 1]]), columns)[:, :-1]
+        merged_ids = tf.concat([ids, rows], axis=1)
+        merged_scores, order = tf.math.top_k(tf.concat([scores, fresh], axis=1), k)
+        return start + chunk, tf.gather(merged_ids, order, batch_dims=1), merged_scores
+
+    start = tf.constant(1, tf.int64)
+    best_ids = tf.zeros([batch, k], tf.int64)
+    best_scores = tf.fill([batch, k], float("-inf"))
+    _, ids, scores = tf.while_loop(
+        lambda start, *_: start <= num_items,
+        merge_chunk,
+        (start, best_ids, best_scores),
+        shape_invariants=(
+            start.shape,
+            tf.TensorShape([None, k]),
+            tf.TensorShape([None, k]),
+        ),
+    )
+    return tf.where(tf.math.is_inf(scores), tf.zeros_like(ids), ids), scores
+
+
+def mask_columns(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Returns `scores` `[B, M]` with -inf at each row's `columns` int64 `[B, E]`."""
+    shape = tf.shape(columns, tf.int64)
+    rows = tf.repeat(tf.range(shape[0]), shape[1])
+    places = tf.stack([rows, tf.reshape(columns, [-1])], axis=1)
+    return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.size(columns)], float("-inf")))
+
+
+def top_k(scores: tf.Tensor, ids: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the ids and scores `[B, k]` of the k best of `scores` `[B, M]`, whose columns are the items `ids` `[M]`.
+
+    Where fewer than k are above -inf, the rest is `NO_ITEM`.
+    """
+    missing = tf.maximum(0, k - tf.shape(scores)[1])
+    scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=float("-inf"))
+    best, columns = tf.math.top_k(scores, k)
+    found = tf.gather(tf.pad(ids, [[0, missing]]), columns)
+    return tf.where(tf.math.is_inf(best), tf.zeros_like(found), found), best

@@ -1,0 +1,100 @@
+"""Self-attentive sequential recommendation."""
+
+import pydantic
+import tensorflow as tf
+
+from modules.config import ModelConfig, Section
+from modules.context import Context
+from modules.corpus import Corpus
+from modules.layers.dropout import Dropout
+from modules.layers.embeddings import embedding_initializer
+from modules.retrievers.base import Retriever
+
+
+class _Block(tf.keras.layers.Layer):
+    """Pre-norm causal self-attention followed by a position-wise feed-forward network."""
+
+    def __init__(self, width: int, heads: int, dropout: float, seed: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
+        self._attention = tf.keras.layers.MultiHeadAttention(heads, width // heads)
+        self._attention_dropout = Dropout(dropout, seed)
+        self._feed_forward_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
+        self._hidden = tf.keras.layers.Dense(width, activation="relu")
+        self._output = tf.keras.layers.Dense(width)
+        self._output_dropout = Dropout(dropout, seed + 1)
+
+    def call(self, inputs: tf.Tensor, attendable: tf.Tensor, last_only: bool, training: bool = False) -> tf.Tensor:
+        """Maps `[B, H, d]` to `[B, H, d]`, or to `[B, 1, d]`, the latest position, where `last_only`.
+
+        `attendable` is bool `[B, H or 1, H]`: which keys each query position may look at.
+        """
+        normed = self._norm(inputs)
+        queries = normed[:, -1:] if last_only else normed
+        residual = inputs[:, -1:] if last_only else inputs
+        attended = self._attention(queries, normed, attention_mask=attendable)
+        hidden = residual + self._attention_dropout(attended, training=training)
+        updated = self._output(self._hidden(self._feed_forward_norm(hidden)))
+        return hidden + self._output_dropout(updated, training=training)
+
+
+class SASRec(Retriever):
+    """A causal transformer over the history; its last state is the query (Kang and McAuley, ICDM 2018, section 3).
+
+    The item embeddings are shared by the history and the candidates. Only the last position is asked for, so the last
+    block attends from that position alone.
+    """
+
+    TASKS = frozenset({"sequential"})
+
+    class Options(Section):
+        """Settings of SASRec."""
+
+        blocks: int = pydantic.Field(2, ge=1)
+        """Transformer blocks."""
+        heads: int = pydantic.Field(2, ge=1)
+        """Attention heads; must divide `embedding_dim`."""
+        dropout: float = pydantic.Field(0.2, ge=0, lt=1)
+        """Of the embeddings, the attention's output and the feed-forward network's."""
+
+    def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
+        super().__init__(name="sasrec")
+        width = config.embedding_dim
+        if width % options.heads:
+            raise ValueError(
+                "`retriever.heads` must divide `embedding_dim`. "
+                f"Received: heads={options.heads}, embedding_dim={width}."
+            )
+        self._items = self.add_weight(
+            name="item_embeddings", shape=[corpus.num_items + 1, width], initializer=embedding_initializer()
+        )
+        self._positions = self.add_weight(
+            name="position_embeddings", shape=[config.history_length, width], initializer=embedding_initializer()
+        )
+        self._input_dropout = Dropout(options.dropout, seed)
+        self._blocks = [
+            _Block(width, options.heads, options.dropout, seed + 10 * (i + 1), name=f"block_{i}")
+            for i in range(options.blocks)
+        ]
+        self._output_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
+        length = config.history_length
+        self._causal = tf.linalg.band_part(tf.ones([1, length, length], tf.bool), -1, 0)
+
+    def query(self, context: Context, training: bool = False) -> tf.Tensor:
+        """See base class."""
+        present = tf.not_equal(context.history, 0)
+        hidden = tf.gather(self._items, context.history) + self._positions
+        hidden = self._input_dropout(hidden, training=training)
+        for block in self._blocks[:-1]:
+            attendable = self._causal & present[:, tf.newaxis, :]
+            hidden = block(hidden, attendable, last_only=False, training=training)
+        last = self._blocks[-1](hidden, present[:, tf.newaxis, :], last_only=True, training=training)
+        return self._output_norm(last)[:, 0]
+
+    def all_candidates(self) -> tf.Tensor:
+        """See base class."""
+        return self._items
+
+    def is_cold(self, context: Context) -> tf.Tensor:
+        """A context without one known item is cold."""
+        return tf.reduce_all(tf.equal(context.history, 0), axis=1)

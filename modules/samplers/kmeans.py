@@ -1,0 +1,62 @@
+"""Lloyd's K-means in TensorFlow, chunked so that no point-by-centroid matrix of the whole corpus is ever held."""
+
+import tensorflow as tf
+
+_CHUNK = 65_536
+
+
+def assign(points: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
+    """Returns the index int32 `[N]` of the nearest of `centroids` `[K, d]` for each of `points` `[N, d]`."""
+    half_norms = tf.reduce_sum(centroids**2, axis=1) / 2
+
+    def nearest(chunk: tf.Tensor) -> tf.Tensor:
+        # |p - w|^2 / 2 less the constant |p|^2 / 2.
+        distances = half_norms - tf.matmul(chunk, centroids, transpose_b=True)
+        return tf.argmin(distances, axis=1, output_type=tf.int32)
+
+    num_points = tf.shape(points)[0]
+    chunks = (num_points + _CHUNK - 1) // _CHUNK
+    codes = tf.TensorArray(tf.int32, size=chunks, infer_shape=False, element_shape=[None])
+    _, codes = tf.while_loop(
+        lambda i, _: i < chunks,
+        lambda i, written: (
+            i + 1,
+            written.write(i, nearest(points[i * _CHUNK : (i + 1) * _CHUNK])),
+        ),
+        (0, codes),
+        parallel_iterations=1,
+    )
+    return codes.concat()
+
+
+def lloyd(points: tf.Tensor, centroids: tf.Tensor, iterations: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns `centroids` `[K, d]` after some iterations; a centroid left without points moves to a random point.
+
+    Args:
+      points: float32 `[N, d]`.
+      centroids: float32 `[K, d]`, where to start.
+      iterations: how many rounds of assignment and averaging.
+      seed: integer `[2]`, of the restarts of empty clusters.
+    """
+    num_centroids = centroids.shape[0]
+
+    def step(iteration: tf.Tensor, centroids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        codes = assign(points, centroids)
+        sums = tf.math.unsorted_segment_sum(points, codes, num_centroids)
+        sizes = tf.math.unsorted_segment_sum(tf.ones_like(codes), codes, num_centroids)
+        # One more than the iteration: the first restarts must not repeat the draw of `random_points(.., seed)` that
+        # the caller may have started from.
+        restarts = random_points(points, num_centroids, seed + 1 + tf.cast(iteration, seed.dtype))
+        means = sums / tf.cast(tf.maximum(sizes, 1), points.dtype)[:, tf.newaxis]
+        return iteration + 1, tf.where((sizes > 0)[:, tf.newaxis], means, restarts)
+
+    _, centroids = tf.while_loop(
+        lambda iteration, _: iteration < iterations, step, (0, centroids), parallel_iterations=1
+    )
+    return centroids
+
+
+def random_points(points: tf.Tensor, number: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns `[number, d]` of the `points`, drawn with replacement."""
+    rows = tf.random.stateless_uniform([number], seed, 0, tf.shape(points)[0], tf.int32)
+    return tf.gather(points, rows)

@@ -1,0 +1,140 @@
+"""The inverted multi-index proposal."""
+
+import pydantic
+import tensorflow as tf
+
+from modules.config import Section
+from modules.corpus import Corpus
+from modules.samplers import kmeans
+from modules.samplers.base import Draws, Sampler, gather_columns
+
+
+class MIDXSampler(Sampler):
+    """Draws close to softmax(M / T) at a cost that does not depend on the corpus (CoRR section 4.1.1).
+
+    Item embeddings are cut into two halves, each quantised by K-means into K codewords w^1, w^2. With omega[k1, k2] the
+    number of items in cell (k1, k2) and z = [z^1, z^2] the query,
+        Q(k1, k2 | c) proportional to omega[k1, k2] exp((<z^1, w^1_k1> + <z^2, w^2_k2>) / T),
+    then an item uniformly from the cell, so that log q(i|c) = (<z^1, w^1_k1(i)> + <z^2, w^2_k2(i)>) / T - log Z_c.
+    The paper draws k1 from its marginal and k2 given k1; both come here from one categorical draw of the pair, which
+    is the same law at the same O(K d + K^2 + L) a query. Everything is in log space; empty cells have log omega = -inf.
+    """
+
+    class Options(Section):
+        """Settings of MIDX."""
+
+        codewords: int = pydantic.Field(16, ge=1)
+        """K, codewords in each half; the index has K^2 cells."""
+        temperature: float = pydantic.Field(1.0, gt=0)
+        """T."""
+        refresh_steps: int = pydantic.Field(100, ge=1)
+        """Training steps between two refreshes of the codebooks."""
+        iterations: int = pydantic.Field(3, ge=1)
+        """K-means iterations of a refresh, which starts from the last codebooks (the first does five times as many)."""
+
+    def __init__(self, corpus: Corpus, embedding_dim: int, options: Options, seed: int) -> None:
+        super().__init__(name="midx")
+        if embedding_dim % 2:
+            raise ValueError(
+                "`embedding_dim` must be even for the MIDX sampler, which cuts embeddings in halves. "
+                f"Received: embedding_dim={embedding_dim}."
+            )
+        self._options = options
+        self._seed = tf.constant([seed, 0], tf.int32)
+        self.refresh_steps = options.refresh_steps
+        codewords, rows = options.codewords, corpus.num_items + 1
+
+        def state(name: str, shape: list[int], dtype: tf.DType) -> tf.Variable:
+            return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
+
+        self._codebooks = state("codebooks", [2, codewords, embedding_dim // 2], tf.float32)
+        self._codes = state("codes", [2, rows], tf.int32)
+        self._log_sizes = state("log_sizes", [codewords * codewords], tf.float32)
+        self._sizes = state("sizes", [codewords * codewords], tf.int64)
+        self._starts = state("starts", [codewords * codewords], tf.int64)
+        self._items_by_cell = state("items_by_cell", [corpus.num_items], tf.int64)
+        self._refreshes = state("refreshes", [], tf.int32)
+        self._residual = state("residual", [], tf.float32)
+
+    def refresh(self, candidates: tf.Tensor) -> None:
+        """Moves the codebooks after the items and sorts the items into the new cells."""
+        halves = tf.split(candidates[1:], 2, axis=1)
+        # The first refresh has no codebooks to start from.
+        codebooks = tf.cond(
+            tf.equal(self._refreshes, 0),
+            lambda: self._cluster(halves, None, 5 * self._options.iterations),
+            lambda: self._cluster(halves, self._codebooks, self._options.iterations),
+        )
+        self.set_codebooks(candidates, codebooks)
+        self._refreshes.assign_add(1)
+
+    def diagnostics(self) -> dict[str, tf.Tensor]:
+        """See base class: the share of the items' energy the codebooks miss, and of the cells that hold an item."""
+        return {
+            "codebook_residual": self._residual,
+            "occupied_cells": tf.reduce_mean(tf.cast(self._sizes > 0, tf.float32)),
+        }
+
+    def _cluster(self, halves: list[tf.Tensor], start: tf.Variable | None, iterations: int) -> tf.Tensor:
+        books = []
+        for half, points in enumerate(halves):
+            seed = self._seed + tf.stack([half, 1000 * self._refreshes])
+            first = kmeans.random_points(points, self._options.codewords, seed) if start is None else start[half]
+            books.append(kmeans.lloyd(points, first, iterations, seed))
+        return tf.stack(books)
+
+    def set_codebooks(self, candidates: tf.Tensor, codebooks: tf.Tensor) -> None:
+        """Rebuilds the cells of candidates float32 `[N + 1, d]` around codebooks float32 `[2, K, d / 2]`."""
+        self._codebooks.assign(codebooks)
+        codes = tf.stack(
+            [kmeans.assign(half, codebooks[h]) for h, half in enumerate(tf.split(candidates[1:], 2, axis=1))]
+        )
+        self._codes.assign(tf.pad(codes, [[0, 0], [1, 0]]))
+        cells = codes[0] * self._options.codewords + codes[1]
+        sizes = tf.math.bincount(
+            cells,
+            minlength=self._options.codewords**2,
+            maxlength=self._options.codewords**2,
+            dtype=tf.int64,
+        )
+        self._sizes.assign(sizes)
+        self._log_sizes.assign(tf.math.log(tf.cast(sizes, tf.float32)))
+        self._starts.assign(tf.cumsum(sizes, exclusive=True))
+        order = tf.argsort(cells, stable=True)
+        self._items_by_cell.assign(tf.cast(order, tf.int64) + 1)
+        reconstruction = tf.concat([tf.gather(codebooks[h], codes[h]) for h in range(2)], axis=1)
+        missed = tf.reduce_sum((candidates[1:] - reconstruction) ** 2)
+        self._residual.assign(missed / tf.reduce_sum(candidates[1:] ** 2))
+
+    def _scores(self, query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns <z^1, w^1> / T and <z^2, w^2> / T, each `[B, K]`."""
+        first, second = tf.split(query / self._options.temperature, 2, axis=1)
+        return (
+            tf.matmul(first, self._codebooks[0], transpose_b=True),
+            tf.matmul(second, self._codebooks[1], transpose_b=True),
+        )
+
+    def _cell_logits(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        pairs = first[:, :, tf.newaxis] + second[:, tf.newaxis, :]
+        return tf.reshape(pairs, [-1, self._options.codewords**2]) + self._log_sizes
+
+    def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
+        """See base class."""
+        first, second = self._scores(query)
+        logits = self._cell_logits(first, second)
+        cells = tf.random.stateless_categorical(logits, num_draws, seed)
+        sizes = tf.gather(self._sizes, cells)
+        # Drawn in float64 and floored: a cell of a million items still has every item within reach.
+        uniform = tf.random.stateless_uniform(tf.shape(cells), seed + 1, dtype=tf.float64)
+        within = tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64)
+        ids = tf.gather(self._items_by_cell, tf.gather(self._starts, cells) + within)
+        log_cells = tf.gather(logits, cells, batch_dims=1) - tf.gather(self._log_sizes, cells)
+        return Draws(ids, log_cells - tf.reduce_logsumexp(logits, axis=1, keepdims=True))
+
+    def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """See base class."""
+        first, second = self._scores(query)
+        log_normaliser = tf.reduce_logsumexp(self._cell_logits(first, second), axis=1, keepdims=True)
+        pair_scores = tf.reshape(first[:, :, tf.newaxis] + second[:, tf.newaxis, :], [-1, self._options.codewords**2])
+        cells = tf.gather(self._codes[0], ids) * self._options.codewords + tf.gather(self._codes[1], ids)
+        return gather_columns(pair_scores, cells) - log_normaliser

@@ -1,0 +1,31 @@
+"""Every item alike."""
+
+import math
+
+import tensorflow as tf
+
+from modules.config import Section
+from modules.corpus import Corpus
+from modules.samplers.base import Draws, Sampler
+
+
+class UniformSampler(Sampler):
+    """Q(i) = 1 / N; the corrections vanish."""
+
+    class Options(Section):
+        """No settings."""
+
+    def __init__(self, corpus: Corpus, embedding_dim: int, options: Options, seed: int) -> None:
+        super().__init__(name="uniform")
+        del embedding_dim, options, seed
+        self._num_items = corpus.num_items
+
+    def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
+        """See base class."""
+        ids = tf.random.stateless_uniform([tf.shape(query)[0], num_draws], seed, 1, self._num_items + 1, tf.int64)
+        return Draws(ids, self.log_prob(query, ids))
+
+    def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """See base class."""
+        shape = [tf.shape(query)[0], tf.shape(ids)[1]]
+        return tf.fill(shape, tf.constant(-math.log(self._num_items), tf.float32))

@@ -1,0 +1,38 @@
+"""The JSON answers about a model: the state of its versions, and its signatures."""
+
+import json
+from collections.abc import Sequence
+
+from google.protobuf import json_format
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
+
+from modules.server.manager import VersionStatus
+from modules.server.servable import Servable
+
+
+def encode_status(versions: Sequence[VersionStatus]) -> str:
+    """Returns TF Serving's `GetModelStatusResponse` as JSON."""
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for version in versions:
+        item = response.model_version_status.add(version=version.version, state=version.state.value)
+        item.status.error_code = int(version.code)
+        item.status.error_message = version.message.encode("utf-8", "replace").decode()
+    return _to_json(response, keep_names=False)
+
+
+def encode_metadata(servable: Servable) -> str:
+    """Returns a version's name, number and signatures as JSON."""
+    spec = model_pb2.ModelSpec(name=servable.name)
+    spec.version.value = servable.version
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name, signature in servable.signatures.items():
+        signatures.signature_def[name].CopyFrom(signature)
+    metadata = f'{{"signature_def": {_to_json(signatures)}}}'
+    return f'{{\n"model_spec":{_to_json(spec)},\n"metadata": {metadata}\n}}\n'
+
+
+def _to_json(message: object, keep_names: bool = True) -> str:
+    fields = json_format.MessageToDict(
+        message, including_default_value_fields=True, preserving_proto_field_name=keep_names
+    )
+    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"

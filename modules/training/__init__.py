@@ -1,0 +1,1 @@
+"""Training: input pipelines, the fit loop, validation, and checkpoints that a killed run resumes from."""

@@ -1,0 +1,217 @@
+"""Turns transformed examples, one record a user, into training windows, evaluation users, and the corpus."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from modules.context import Context, latest
+from modules.corpus import Corpus, FeatureTable
+
+_COLUMN_BATCH = 4096
+
+
+class EvaluationUsers(NamedTuple):
+    """A batch of users with what they did before and what they did next.
+
+    Attributes:
+      context: what the encoders see.
+      exclude: int64 `[B, E]`, all earlier items, never to be recommended; 0 is padding.
+      targets: int64 `[B, T]`, the items to find; 0 is padding.
+    """
+
+    context: Context
+    exclude: tf.Tensor
+    targets: tf.Tensor
+
+
+def find_files(patterns: Sequence[str]) -> list[str]:
+    """Returns the files that TFX's patterns match, in order of name.
+
+    Raises:
+      ValueError: where no file matches.
+    """
+    files = sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
+    if not files:
+        raise ValueError(f"`patterns` must match at least one file. Received: {list(patterns)}.")
+    return files
+
+
+def read_records(files: Sequence[str] | tf.Tensor, features: Sequence[str], batch_size: int) -> tf.data.Dataset:
+    """Reads gzipped TFRecords of transformed examples in file order.
+
+    Args:
+      files: names of files.
+      features: names of int64 features.
+      batch_size: records to parse at once.
+
+    Returns:
+      A dataset of name -> int64 ragged `[B, None]`, the values of each record.
+    """
+    specification = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in features}
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(batch_size)
+    return records.map(lambda batch: tf.io.parse_example(batch, specification))
+
+
+def expand_windows(
+    users: tf.Tensor,
+    items: tf.RaggedTensor,
+    task: Literal["sequential", "general"],
+    history_length: int,
+) -> tuple[Context, tf.Tensor]:
+    """Expands users' training sequences into training examples, one a positive.
+
+    Sequential task: every item but a user's first is a positive, with up to `history_length` items before it as its
+    history. General task: every item is a positive and the history is empty. Unknown items are never positives.
+
+    Args:
+      users: int64 `[U]`.
+      items: int64 ragged `[U, None]`, oldest first.
+      task: the protocol.
+      history_length: H.
+
+    Returns:
+      The contexts of W positives, and the positives int64 `[W]`.
+    """
+    positives = items.flat_values
+    rows = items.value_rowids()
+    starts = tf.gather(items.row_starts(), rows)
+    places = tf.range(tf.size(positives, tf.int64), dtype=tf.int64)
+    chosen = positives > 0
+    if task == "sequential":
+        chosen &= places > starts
+        before = places[:, tf.newaxis] + tf.range(-history_length, 0, dtype=tf.int64)
+        histories = tf.gather(positives, tf.maximum(before, 0))
+        histories *= tf.cast(before >= starts[:, tf.newaxis], tf.int64)
+    else:
+        histories = tf.zeros([tf.size(positives), history_length], tf.int64)
+    kept = tf.where(chosen)[:, 0]
+    context = Context(tf.gather(users, tf.gather(rows, kept)), tf.gather(histories, kept))
+    return context, tf.gather(positives, kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingExamples:
+    """The training split, read anew each epoch; only `shuffle_users` users' windows are ever in memory.
+
+    Attributes:
+      files: transformed examples, one record a user.
+      task: the protocol.
+      history_length: H.
+      batch_size: examples a step.
+      shuffle_users: users whose windows are expanded and shuffled together.
+    """
+
+    files: Sequence[str]
+    task: Literal["sequential", "general"]
+    history_length: int
+    batch_size: int
+    shuffle_users: int
+
+    def _windows(self, files: Sequence[str] | tf.Tensor) -> tf.data.Dataset:
+        records = read_records(files, ["user", "target"], self.shuffle_users)
+        return records.map(
+            lambda record: expand_windows(record["user"].flat_values, record["target"], self.task, self.history_length)
+        )
+
+    def epochs(self, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
+        """Returns endless batches `(Context, positives [B])`.
+
+        Epoch e's order depends on (seed, e) alone, so a resumed run sees what it would have seen. The last batch of an
+        epoch is short where the examples do not divide evenly.
+        """
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            epoch_seed = tf.stack([tf.constant(seed, tf.int64), number])
+            files = tf.random.experimental.stateless_shuffle(tf.constant(self.files), epoch_seed)
+
+            def shuffle(index: tf.Tensor, windows: tuple[Context, tf.Tensor]):
+                count = tf.size(windows[1], tf.int64)
+                order = tf.random.experimental.stateless_shuffle(tf.range(count), epoch_seed + tf.stack([index + 1, 0]))
+                return tf.nest.map_structure(lambda values: tf.gather(values, order), windows)
+
+            shuffled = self._windows(files).enumerate().map(shuffle)
+            return shuffled.rebatch(self.batch_size, drop_remainder=False)
+
+        return tf.data.Dataset.counter(first_epoch).flat_map(epoch).prefetch(4)
+
+    def count(self) -> int:
+        """Returns the number of examples in an epoch.
+
+        Raises:
+          ValueError: where there is none.
+        """
+        count = int(
+            self._windows(self.files).reduce(np.int64(0), lambda total, windows: total + tf.size(windows[1], tf.int64))
+        )
+        if count == 0:
+            raise ValueError(
+                "The training split must hold at least one example (sequential task: a user with two training "
+                "items). Received: none. Lower `data.min_user_interactions` or check the data report."
+            )
+        return count
+
+
+def evaluation_users(patterns: Sequence[str], history_length: int, batch_size: int) -> tf.data.Dataset:
+    """Returns batches of `EvaluationUsers`, in the order of the files, users without a known target left out."""
+
+    def to_users(record: Mapping[str, tf.RaggedTensor]) -> EvaluationUsers:
+        kept = tf.reduce_any(record["target"] > 0, axis=1)
+        user, history, targets = (tf.ragged.boolean_mask(record[name], kept) for name in ("user", "history", "target"))
+        return EvaluationUsers(
+            Context(user.flat_values, latest(history, history_length)),
+            exclude=history.to_tensor(0),
+            targets=targets.to_tensor(0),
+        )
+
+    records = read_records(find_files(patterns), ["user", "history", "target"], batch_size)
+    return records.map(to_users).prefetch(2)
+
+
+def read_corpus(
+    catalog_patterns: Sequence[str],
+    train_patterns: Sequence[str],
+    vocabulary_sizes: Mapping[str, int],
+) -> Corpus:
+    """Reads the catalog's popularity and side features, and the users' side features, into arrays by id.
+
+    Args:
+      catalog_patterns: transformed examples of the `catalog` split, one an item.
+      train_patterns: transformed examples of the `train` split, one a user.
+      vocabulary_sizes: number of known values of "items", "users" and of each `item_*` and `user_*` feature.
+    """
+    item_names = sorted(name for name in vocabulary_sizes if name.startswith("item_"))
+    user_names = sorted(name for name in vocabulary_sizes if name.startswith("user_"))
+    num_items, num_users = vocabulary_sizes["items"], vocabulary_sizes["users"]
+
+    catalog = _read_columns(catalog_patterns, ["item", "item_count", *item_names])
+    counts = np.zeros(num_items + 1, np.float32)
+    counts[catalog["item"].flat_values] = catalog["item_count"].flat_values
+    counts[0] = 0
+    users = _read_columns(train_patterns, ["user", *user_names]) if user_names else {}
+    return Corpus(
+        item_counts=counts,
+        num_users=num_users,
+        item_features={
+            name: _feature_table(catalog["item"], catalog[name], num_items, vocabulary_sizes[name])
+            for name in item_names
+        },
+        user_features={
+            name: _feature_table(users["user"], users[name], num_users, vocabulary_sizes[name]) for name in user_names
+        },
+    )
+
+
+def _read_columns(patterns: Sequence[str], features: Sequence[str]) -> dict[str, tf.RaggedTensor]:
+    batches = list(read_records(find_files(patterns), features, _COLUMN_BATCH))
+    return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in features}
+
+
+def _feature_table(ids: tf.RaggedTensor, values: tf.RaggedTensor, num_ids: int, size: int) -> FeatureTable:
+    rows = values.to_tensor(0).numpy()
+    table = np.zeros([num_ids + 1, max(1, rows.shape[1])], np.int64)
+    table[ids.flat_values.numpy(), : rows.shape[1]] = rows
+    table[0] = 0
+    return FeatureTable(table, size + 1)

@@ -1,0 +1,84 @@
+"""Whole-corpus validation of both stages after every epoch."""
+
+import tensorflow as tf
+
+from modules.cooperation.base import TwoStageModel
+from modules.metrics import ranking
+from modules.training.inputs import EvaluationUsers
+
+CUTOFF = 10
+
+
+class Validation(tf.keras.callbacks.Callback):
+    """Adds the metrics of the two-stage answer and of the retriever alone to the epoch's logs.
+
+    The protocol is that of the test: retrieve `candidates` items from the whole corpus with the user's earlier items
+    masked, rank them, cut at 10, average over users.
+
+    Args:
+      users: batches of validation users.
+      candidates: how many items the first stage hands to the second.
+    """
+
+    def __init__(self, users: tf.data.Dataset, candidates: int) -> None:
+        super().__init__()
+        self._users = users
+        self._candidates = candidates
+
+    def set_model(self, model: TwoStageModel) -> None:
+        """Traces the evaluation once for all epochs."""
+        super().set_model(model)
+        self._evaluate_batch = tf.function(
+            lambda users: evaluate_batch(model, users, self._candidates), reduce_retracing=True
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Evaluates and writes `val_*` entries into `logs`, which the callbacks after this one see."""
+        values = mean_over_users(self._evaluate_batch(users) for users in self._users)
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in values.items()})
+
+
+def evaluate_batch(model: TwoStageModel, users: EvaluationUsers, candidates: int) -> dict[str, tf.Tensor]:
+    """Returns metric name -> float32 `[B]`, one value a user."""
+    retrieved, retriever_scores = model.retrieve(users.context, users.exclude, candidates)
+    ranker_scores = model.ranker_scores(users.context, retrieved, retriever_scores)
+    # Where fewer items than asked for are left, the rest are padding and must stay behind.
+    ranker_scores = tf.where(retrieved > 0, ranker_scores, float("-inf"))
+    order = tf.math.top_k(ranker_scores, min(CUTOFF, candidates)).indices
+    ranked = tf.gather(retrieved, order, batch_dims=1)
+
+    num_targets = tf.math.count_nonzero(users.targets, axis=1)
+    retrieved_hits = ranking.find_hits(retrieved, users.targets, padding=0)
+    values = {f"retriever_recall@{candidates}": ranking.recall_at_k(retrieved_hits, num_targets, candidates)}
+    for stage, hits in (
+        ("two_stage", ranking.find_hits(ranked, users.targets, padding=0)),
+        ("retriever", retrieved_hits),
+    ):
+        for name, metric in (
+            ("recall", ranking.recall_at_k),
+            ("ndcg", ranking.ndcg_at_k),
+            ("mrr", ranking.mrr_at_k),
+        ):
+            values[f"{stage}_{name}@{CUTOFF}"] = metric(hits, num_targets, CUTOFF)
+    return values
+
+
+def mean_over_users(batches) -> dict[str, float]:
+    """Returns metric name -> mean over all users of all batches of metric name -> `[B]`.
+
+    Raises:
+      ValueError: where there is no user.
+    """
+    totals: dict[str, float] = {}
+    count = 0
+    for values in batches:
+        for name, per_user in values.items():
+            totals[name] = totals.get(name, 0.0) + float(tf.reduce_sum(per_user))
+        count += int(tf.shape(next(iter(values.values())))[0])
+    if count == 0:
+        raise ValueError(
+            "The validation split must hold at least one user with a known target. Received: none. "
+            "Lower `data.min_user_interactions` or check the data report."
+        )
+    return {name: total / count for name, total in totals.items()}

@@ -1,0 +1,12 @@
+"""Installs the pipeline's packages; what they need is pinned in requirements.lock."""
+
+import setuptools
+
+setuptools.setup(
+    name="tfx-corr",
+    version="0.1.0",
+    description="A TFX pipeline that trains TensorFlow Recommenders retrieval and ranking models jointly (CoRR)",
+    python_requires=">=3.10,<3.11",
+    packages=setuptools.find_packages(include=["modules*", "tfx_pipeline*"]),
+    package_data={"tfx_pipeline": ["configs/*.yaml", "report/templates/*"]},
+)

@@ -1,0 +1,49 @@
+"""Both commands as a user would run them, in their smallest sizes: what they print has the right shape."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROPOSALS = ["uniform", "popularity", "MIDX, K=4", "exact softmax", "exact softmax, one pass (peer)"]
+
+
+def run(module: str, *arguments: str) -> list[list[list[str]]]:
+    """Runs a benchmark with --quick and returns the tables it prints: the cells of each row, header first, no rule."""
+    command = [sys.executable, "-m", module, "--quick", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    blocks = [block.splitlines() for block in done.stdout.split("\n\n")]
+    tables = [[line.strip("| ").split(" | ") for line in lines] for lines in blocks if lines[0].startswith("|")]
+    for header, rule, *rows in tables:
+        assert rule == [":--", *["--:"] * (len(header) - 1)]
+        assert all(len(row) == len(header) for row in rows)
+        assert all(re.fullmatch(r"-?[\d,.]+%?", cell) for row in rows for cell in row[1:])
+    return [[header, *rows] for header, _, *rows in tables]
+
+
+def test_training(tmp_path: Path) -> None:
+    speed, parts = run("benchmarks.training", "--output", str(tmp_path / "results.json"))
+    assert [row[0] for row in speed[1:]] == ["this package", "plain: all three"]
+    assert speed[1][-1] == "1.00"
+    assert len(parts) == 1 + 7
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["machine"]["threads"] == 1
+    package = results["items"]["200"]["this package"]
+    assert sum(package["cpu_seconds_by_part"].values()) == pytest.approx(package["cpu_seconds_a_step"])
+
+
+def test_samplers(tmp_path: Path) -> None:
+    output, plot = tmp_path / "results.json", tmp_path / "plots" / "draws.png"
+    draws, refresh = run("benchmarks.samplers", "--output", str(output), "--plot", str(plot))
+    assert draws[0] == ["Draws / CPU s", "N=100", "N=1,000", "time ~ N^p, p ="]
+    assert [row[0] for row in draws[1:]] == PROPOSALS
+    assert [row[0] for row in refresh[1:]] == ["MIDX, K=4"]
+    results = json.loads(output.read_text())
+    assert list(results["items"]) == ["100", "1000"]
+    assert list(results["items"]["100"]["draws"]) == PROPOSALS
+    assert plot.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,91 @@
+"""Every algorithm learns a planted structure: the loss falls, and what was withheld comes first."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modules.cooperation.base import TwoStageModel
+from tests.modules import tiny
+
+GROUPS, GROUP_SIZE, USERS = 3, 5, 30
+ITEMS = GROUPS * GROUP_SIZE
+CALM_DEEPFM = {**tiny.DEEPFM, "dropout": 0.0}
+ALGORITHMS = [
+    {"name": "corr", "kl_weight": 0.0},
+    {"name": "corr", "kl_weight": 1.0, "shared_draws": 0},
+    {"name": "independent", "loss": "sampled_softmax"},
+    {"name": "independent", "loss": "binary_cross_entropy"},
+    {"name": "retriever_only", "loss": "full_softmax"},
+    {"name": "retriever_only", "loss": "sampled_softmax"},
+    {"name": "retriever_only", "loss": "bpr"},
+    {"name": "retriever_only", "loss": "binary_cross_entropy"},
+]
+
+
+def train(model: TwoStageModel, batch: Any, steps: int) -> list[float]:
+    """Returns the loss of each of `steps` equal batches."""
+    step = tf.function(model.train_step)
+    losses = []
+    for _ in range(steps):
+        model.reset_metrics()
+        losses.append(float(step(batch)["loss"]))
+    return losses
+
+
+def two_stage_answer(model: TwoStageModel, context: Any, exclude: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each context's best item of the first stage and of both."""
+    retrieved, _ = model.retrieve(context, exclude, 5)
+    best = tf.argmax(model.rank(context, retrieved), axis=1)
+    return retrieved[:, 0].numpy(), tf.gather(retrieved, best, batch_dims=1).numpy()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda options: "-".join(map(str, options.values())))
+def test_a_groups_missing_item_comes_first(algorithm: dict[str, Any]) -> None:
+    """Users take the items of their group, each but for one that the others of the group have."""
+    ranker = {"name": "none"} if algorithm["name"] == "retriever_only" else CALM_DEEPFM
+    model = tiny.make_model(
+        tiny.make_corpus(ITEMS, USERS),
+        ranker=ranker,
+        sampler=tiny.MIDX if algorithm["name"] == "corr" else tiny.UNIFORM,
+        # Too narrow to learn by heart who lacks what.
+        embedding_dim=4,
+        num_negatives=8,
+        algorithm=algorithm,
+    )
+    model.compile(tf.keras.optimizers.Adam(0.05), tf.keras.optimizers.Adam(0.05), 5.0)
+    users = np.arange(1, USERS + 1)
+    groups = 1 + GROUP_SIZE * (users % GROUPS)[:, np.newaxis] + np.arange(GROUP_SIZE)
+    missing = (users // GROUPS) % GROUP_SIZE
+    withheld = groups[np.arange(USERS), missing]
+    taken = groups[np.arange(GROUP_SIZE) != missing[:, np.newaxis]].reshape(USERS, -1)
+    context = tiny.make_context(np.repeat(users, taken.shape[1]).tolist(), [[]] * taken.size)
+    losses = train(model, (context, tf.constant(taken.ravel())), 50)
+    assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+
+    asked = tiny.make_context(users.tolist(), [[]] * USERS)
+    for answer in two_stage_answer(model, asked, tf.constant(taken)):
+        np.testing.assert_array_equal(answer, withheld)
+
+
+def test_the_next_item_of_an_unseen_history_comes_first() -> None:
+    """Item i is followed by i + 1; trained on histories of two, three and five items, asked with four."""
+    model = tiny.make_model(
+        tiny.make_corpus(ITEMS, 1),
+        retriever={**tiny.SASREC, "dropout": 0.0},
+        ranker={**tiny.DIN, "dropout": 0.0},
+        sampler=tiny.MIDX,
+        num_negatives=8,
+    )
+
+    def histories(length: int) -> list[list[int]]:
+        return [[1 + (last - i) % ITEMS for i in reversed(range(length))] for last in range(ITEMS)]
+
+    successors = tf.constant([1 + (last + 1) % ITEMS for last in range(ITEMS)], tf.int64)
+    trained = tiny.make_context([1] * 3 * ITEMS, histories(2) + histories(3) + histories(5))
+    losses = train(model, (trained, tf.tile(successors, [3])), 120)
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    asked = tiny.make_context([1] * ITEMS, histories(4))
+    for answer in two_stage_answer(model, asked, asked.history):
+        np.testing.assert_array_equal(answer, successors)

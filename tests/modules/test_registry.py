@@ -1,0 +1,45 @@
+"""Registries of components: every entry can be imported and says what it needs."""
+
+import pydantic
+import pytest
+
+from modules.config import Section
+from modules.cooperation import ALGORITHMS
+from modules.cooperation.base import TwoStageModel
+from modules.rankers import RANKERS
+from modules.rankers.base import Ranker
+from modules.registry import Registry
+from modules.retrievers import RETRIEVERS
+from modules.retrievers.base import Retriever
+from modules.samplers import SAMPLERS
+from modules.samplers.base import Sampler
+
+ALL = [(RETRIEVERS, Retriever), (RANKERS, Ranker), (SAMPLERS, Sampler), (ALGORITHMS, TwoStageModel)]
+
+
+@pytest.mark.parametrize(("registry", "base"), ALL)
+def test_entries_are_components_with_options(registry: Registry, base: type) -> None:
+    assert len(registry) == len(list(registry)) > 0
+    for name in registry:
+        assert issubclass(registry[name], base)
+        assert issubclass(registry[name].Options, Section)
+        assert registry.options(name, {}) == registry[name].Options()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    registry = Registry("sampler", {"b": "modules.config:Section", "a": "modules.config:Section"})
+    with pytest.raises(ValueError, match=r"`sampler.name` must be one of \['a', 'b'\]. Received: 'c'"):
+        registry["c"]
+
+
+def test_options_are_validated_by_the_component() -> None:
+    assert SAMPLERS.options("midx", {"codewords": 7}).codewords == 7
+    with pytest.raises(pydantic.ValidationError):
+        SAMPLERS.options("midx", {"codewords": 0})
+
+
+def test_a_component_is_imported_when_asked_for() -> None:
+    registry = Registry("thing", {"missing": "modules.no_such_module:Thing"})
+    assert list(registry) == ["missing"]
+    with pytest.raises(ModuleNotFoundError):
+        registry["missing"]

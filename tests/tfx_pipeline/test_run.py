@@ -1,0 +1,146 @@
+"""The whole way a newcomer goes: `make run` through the TFX command line, twice, then `make serve` and a request."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.tfx_pipeline.small_table import item_name, write_config, write_table
+from tfx_pipeline.report.lineage import latest_run
+
+_PATIENCE_SECONDS = 1800
+
+
+class Runs(NamedTuple):
+    """What two runs of the same pipeline left behind."""
+
+    root: Path
+    first_output: str
+    second_output: str
+    versions_after_first: list[str]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("run")
+    table, config, root = folder / "table.csv", folder / "config.yaml", folder / "var"
+    write_table(table)
+    write_config(config, table, root)
+    first = _run(config)
+    after_first = _versions(root, "small")
+    return Runs(root, first, _run(config), after_first)
+
+
+def _run(config: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tfx_pipeline.run", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _versions(root: Path, name: str) -> list[str]:
+    return sorted(entry.name for entry in (root / "serving_model" / name).iterdir())
+
+
+def test_first_run_is_blessed_and_pushes_both_exports(runs: Runs) -> None:
+    assert runs.versions_after_first
+    assert all(version.isdigit() for version in runs.versions_after_first)
+    assert all(version.isdigit() for version in _versions(runs.root, "small_scann"))
+    assert "blessed" in runs.first_output
+    assert "make serve" in runs.first_output
+
+
+def test_output_is_quiet(runs: Runs) -> None:
+    noise = re.compile(r"Traceback|DeprecationWarning|FutureWarning|cuDNN|cuBLAS|TensorRT")
+    assert not noise.search(runs.first_output)
+    assert len(runs.first_output.splitlines()) < 120
+
+
+def test_second_run_reuses_what_has_not_changed_and_pushes_a_new_version(runs: Runs) -> None:
+    run = latest_run(str(runs.root / "metadata" / "small" / "metadata.db"), "small")
+    cached = {execution.node for execution in run.executions if execution.state == "CACHED"}
+    assert {"FileBasedExampleGen", "StatisticsGen", "Transform", "Trainer", "ScannIndexer"} <= cached
+    assert not {"Pusher.small", "Pusher.small_scann"} & cached
+    assert len(_versions(runs.root, "small")) == len(runs.versions_after_first) + 1
+
+
+def test_nothing_unfinished_is_left_behind(runs: Runs) -> None:
+    assert not list((runs.root / "checkpoints").rglob("*.index"))
+    assert not list((runs.root / "serving_model").rglob(".incoming-*"))
+
+
+def test_report_tells_both_stages(runs: Runs) -> None:
+    html = (runs.root / "report" / "small.html").read_text(encoding="utf-8")
+    assert "NDCG@10" in html
+    assert "user_activity" in html or "user activity" in html.lower()
+    assert "<script src=" not in html
+
+
+@pytest.fixture(scope="module")
+def address(runs: Runs) -> Iterator[str]:
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "modules.server",
+            "--model-base-path",
+            str(runs.root / "serving_model"),
+            "--port",
+            "0",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert server.stderr is not None
+    lines = []
+    for line in server.stderr:
+        lines.append(line)
+        if found := re.search(r"http://[\d.]+:\d+", line):
+            break
+    else:
+        pytest.fail("the server ended: " + "".join(lines))
+    yield found.group()
+    server.send_signal(signal.SIGTERM)
+    server.communicate(timeout=_PATIENCE_SECONDS)
+    assert server.returncode == 0
+
+
+def _post(url: str, body: dict) -> dict:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("name", ["small", "small_scann"])
+def test_pushed_models_answer_over_http(address: str, name: str) -> None:
+    history = [item_name(3), item_name(4), "never seen"]
+    answer = _post(f"{address}/v1/models/{name}:predict", {"instances": [{"user_id": "user 0", "history": history}]})
+    (prediction,) = answer["predictions"]
+    assert len(prediction["item_id"]) == 10
+    assert len(set(prediction["item_id"])) == 10
+    assert not set(prediction["item_id"]) & set(history)
+    assert set(prediction["item_id"]) <= {item_name(item) for item in range(40)}
+    assert prediction["score"] == sorted(prediction["score"], reverse=True)
+
+
+def test_both_exports_agree(address: str) -> None:
+    body = {"instances": [{"user_id": "user 1", "history": [item_name(25), item_name(26)]}]}
+    portable, scann = (
+        _post(f"{address}/v1/models/{name}:predict", body)["predictions"][0]["item_id"]
+        for name in ("small", "small_scann")
+    )
+    assert portable == scann

@@ -1,0 +1,1 @@
+"""Custom components: each wires a library under `modules` into TFX."""

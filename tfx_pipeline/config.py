@@ -1,0 +1,128 @@
+"""The configuration of a whole pipeline, read from one YAML file."""
+
+import os
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from modules.config import (
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    Section,
+    ServingConfig,
+    TrainingConfig,
+    describe_errors,
+)
+
+DEFAULT_CONFIG = Path(__file__).parent / "configs" / "movielens.yaml"
+
+
+class BeamConfig(Section):
+    """How the Beam components run."""
+
+    args: list[str] = [
+        "--runner=DirectRunner",
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+        # Beam's default pickler resets every logger for each object: a fifth of Transform's time.
+        "--pickle_library=cloudpickle",
+    ]
+    """Beam's own pipeline options, for every component that runs on it."""
+
+
+class PipelineConfig(Section):
+    """Everything a run needs to know.
+
+    Relative paths are taken from the folder the run is started in.
+    """
+
+    name: str = pydantic.Field("corr", pattern=r"^[a-z][a-z0-9_]*$")
+    """Name of the pipeline, and of the served model; the ScaNN export is `<name>_scann`."""
+    root: str = "var"
+    """Folder of everything a run writes: artifacts, metadata, checkpoints, report, pushed models."""
+    schema_path: str = str(Path(__file__).parents[1] / "schemas" / "generic" / "schema.pbtxt")
+    """The curated schema, a TFDV text proto."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    serving: ServingConfig = ServingConfig()
+    beam: BeamConfig = BeamConfig()
+    enable_cache: bool = True
+    """Whether components whose inputs have not changed are served from the last run."""
+
+    @pydantic.model_validator(mode="after")
+    def _stages_fit_the_task(self) -> "PipelineConfig":
+        from modules.training.build import check_tasks
+
+        check_tasks(self.model, self.data.task)
+        return self
+
+    @property
+    def pipeline_root(self) -> str:
+        """Folder of the artifacts."""
+        return os.path.join(os.path.abspath(self.root), "pipelines", self.name)
+
+    @property
+    def metadata_path(self) -> str:
+        """File of the metadata store."""
+        return os.path.join(os.path.abspath(self.root), "metadata", self.name, "metadata.db")
+
+    @property
+    def serving_model_dir(self) -> str:
+        """Folder the models are pushed to, `<name>/<version>` each."""
+        return os.path.join(os.path.abspath(self.root), "serving_model")
+
+    @property
+    def data_dir(self) -> str:
+        """Folder for data a source writes out by itself."""
+        return os.path.join(os.path.abspath(self.root), "data")
+
+    @property
+    def checkpoint_dir(self) -> str:
+        """Folder under which unfinished trainings keep their checkpoints."""
+        return os.path.join(os.path.abspath(self.root), "checkpoints", self.name)
+
+    @property
+    def report_path(self) -> str:
+        """File of the HTML report."""
+        return os.path.join(os.path.abspath(self.root), "report", f"{self.name}.html")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run, with one line a wrong key."""
+
+
+def load_config(path: str | os.PathLike, data_path: str | None = None) -> PipelineConfig:
+    """Reads and validates a pipeline's configuration.
+
+    Args:
+      path: the YAML file.
+      data_path: takes the place of `data.path`.
+
+    Raises:
+      ConfigError: naming the file, each wrong key, its value and what was expected.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"The configuration {path} must hold keys and values. Received: {values!r}.")
+    if data_path:
+        values["data"] = {**(values.get("data") or {}), "path": data_path}
+    try:
+        return PipelineConfig(**values)
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"The configuration {path} is not valid:\n{describe_errors(error)}") from error
+
+
+def config_from_environment() -> PipelineConfig:
+    """Returns the configuration named by PIPELINE_CONFIG (default: MovieLens), with PIPELINE_DATA as its `data.path`.
+
+    The TFX command line starts the runner file without arguments, so that what it reads must come this way.
+    """
+    path = os.environ.get("PIPELINE_CONFIG") or DEFAULT_CONFIG
+    return load_config(path, os.environ.get("PIPELINE_DATA"))

@@ -1,0 +1,113 @@
+"""What the Evaluator measures, in which slices, and what a model must reach to be blessed."""
+
+import json
+from collections.abc import Iterator
+
+import tensorflow_model_analysis as tfma
+
+from modules.config import EvaluationConfig
+
+SIGNATURE = "evaluate"
+LABEL = "target"
+
+HEADLINE_K = 10
+"""The cutoff of the gates, the headline and the slices; always among the configured ones."""
+
+METRICS = {"recall": "RecallAtK", "ndcg": "NDCGAtK", "mrr": "MRRAtK"}
+"""Metric -> its class in `modules.metrics.tfma_metrics`."""
+
+STAGES = {"two_stage": "ranked", "retriever": "retrieved", "exhaustive": "exhaustive"}
+"""What is judged -> the output of the `evaluate` signature that holds its lists."""
+
+
+def metric_name(stage: str, metric: str, k: int) -> str:
+    """Returns the name a metric has in the results, such as `two_stage/ndcg@10`."""
+    return f"{stage}/{metric}@{k}"
+
+
+CASCADE_LOSS = f"cascade_loss_ndcg@{HEADLINE_K}"
+"""NDCG of ranking the whole corpus minus that of the two stages, over the same sampled users."""
+
+
+def eval_config(evaluation: EvaluationConfig, slice_features: list[str], candidates: int) -> tfma.EvalConfig:
+    """Returns the configuration of the Evaluator.
+
+    Measured are Recall, NDCG and MRR at each cutoff, of the two stages and of the retriever alone;
+    the retriever's Recall@`candidates`, which bounds what the ranker can reach; and what the
+    cascade loses. The gates look at the overall slice only: a slice of ten users must not be able
+    to hold a model back.
+
+    Args:
+      evaluation: cutoffs, bounds and the share of users whose whole corpus is ranked.
+      slice_features: features of the test examples to slice by, each with all of its values.
+      candidates: how many items the retriever hands to the ranker.
+
+    Returns:
+      A config of one model. Where a model was blessed before, the Evaluator adds it as the
+      baseline; where none was, it leaves out the comparison.
+    """
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, label_key=LABEL, model_type=tfma.constants.TF_GENERIC)],
+        slicing_specs=[tfma.SlicingSpec()] + [tfma.SlicingSpec(feature_keys=[key]) for key in slice_features],
+        metrics_specs=[tfma.MetricsSpec(metrics=list(_metrics(evaluation, candidates)))],
+    )
+
+
+def _metrics(evaluation: EvaluationConfig, candidates: int) -> Iterator[tfma.MetricConfig]:
+    yield tfma.MetricConfig(class_name="ExampleCount")
+    gates = _gates(evaluation, candidates)
+    for stage in ("two_stage", "retriever"):
+        for metric in METRICS:
+            cutoffs = set(evaluation.cutoffs)
+            if (stage, metric) == ("retriever", "recall"):
+                cutoffs.add(candidates)
+            for k in sorted(cutoffs):
+                yield _metric(stage, metric, k, gate=gates.get(metric_name(stage, metric, k)))
+    if evaluation.full_ranking_share > 0:
+        yield _metric("exhaustive", "ndcg", HEADLINE_K)
+        yield _metric_config(
+            "CascadeLossAtK",
+            name=CASCADE_LOSS,
+            k=HEADLINE_K,
+            prediction_key=STAGES["two_stage"],
+            exhaustive_key=STAGES["exhaustive"],
+        )
+
+
+def _gates(evaluation: EvaluationConfig, candidates: int) -> dict[str, tfma.MetricThreshold]:
+    return {
+        metric_name("two_stage", "ndcg", HEADLINE_K): tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_ndcg}),
+            change_threshold=tfma.GenericChangeThreshold(
+                direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+                absolute={"value": -evaluation.max_ndcg_drop},
+            ),
+        ),
+        metric_name("retriever", "recall", candidates): tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_recall}),
+        ),
+    }
+
+
+def _metric(stage: str, metric: str, k: int, gate: tfma.MetricThreshold | None = None) -> tfma.MetricConfig:
+    config = _metric_config(
+        METRICS[metric],
+        name=metric_name(stage, metric, k),
+        k=k,
+        prediction_key=STAGES[stage],
+        # Only the whole-corpus lists are made for a sample of the users.
+        sampled=stage == "exhaustive",
+    )
+    if gate is not None:
+        config.per_slice_thresholds.append(
+            tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=gate)
+        )
+    return config
+
+
+def _metric_config(class_name: str, **arguments: object) -> tfma.MetricConfig:
+    return tfma.MetricConfig(
+        class_name=class_name,
+        module="modules.metrics.tfma_metrics",
+        config=json.dumps(arguments, sort_keys=True),
+    )

@@ -1,0 +1,155 @@
+"""The pipeline, from raw rows to pushed models, in the order the data flows."""
+
+import dataclasses
+import json
+import os
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+
+from modules import preprocessing, trainer
+from modules.code_digest import code_digest
+from modules.data import names, sources
+from modules.data.slices import slice_features
+from tfx_pipeline.components.atomic_pusher import atomic_pusher
+from tfx_pipeline.components.example_gen import interaction_example_gen
+from tfx_pipeline.components.scann_indexer import ScannIndexer
+from tfx_pipeline.components.schema_gate import SchemaGate
+from tfx_pipeline.components.serving_check import ServingCheck
+from tfx_pipeline.config import PipelineConfig
+from tfx_pipeline.evaluation import eval_config
+from tfx_pipeline.schemas import write_schema_for
+
+
+def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipeline:
+    """Returns the pipeline that `config` describes. Runs nothing; writes only what its first components read.
+
+    Args:
+      config: everything a run needs to know.
+      run_token: part of the Pushers' cache keys; with a new one each run, a run of which all else is cached still
+        pushes a new version.
+    """
+    code = code_digest()
+    components, examples, transform = _data_half(config, code)
+
+    # Retriever and ranker, jointly; the export is portable.
+    train = tfx.components.Trainer(
+        run_fn="modules.trainer.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=tfx.proto.TrainArgs(splits=[names.TRAIN, names.CATALOG]),
+        eval_args=tfx.proto.EvalArgs(splits=[names.VALID]),
+        custom_config=trainer.custom_config(
+            config.data,
+            config.model,
+            config.training,
+            config.evaluation,
+            config.serving,
+            config.checkpoint_dir,
+            code,
+        ),
+    )
+    models = {config.name: train.outputs["model"]}
+    components.append(train)
+
+    # The same model once more, around a ScaNN index.
+    if config.serving.scann:
+        options = trainer.export_options(config.model, config.evaluation, config.serving)
+        indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(dataclasses.asdict(options)), code=code)
+        models[f"{config.name}_scann"] = indexer.outputs["scann_model"]
+        components.append(indexer)
+
+    # Each export is judged against the last blessed one, tried as a server would, and only then pushed.
+    for name, model in models.items():
+        components += _judge_and_push(config, name, model, examples, run_token)
+    return _pipeline(config, components)
+
+
+def create_data_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
+    """Returns the first half alone, from raw rows to transformed examples."""
+    components, _, _ = _data_half(config, code_digest())
+    return _pipeline(config, components)
+
+
+def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.dsl.Channel, tfx.components.Transform]:
+    interactions, pattern = sources.locate(config.data, config.data_dir)
+
+    # Rows -> one record a user and split; the catalog of items beside them.
+    example_gen = interaction_example_gen(config.data, interactions, pattern, code)
+    examples = example_gen.outputs["examples"]
+
+    # Nothing is trained on data that does not fit the curated schema.
+    statistics_gen = tfx.components.StatisticsGen(examples=examples, exclude_splits=[names.CATALOG])
+    schema = tfx.components.ImportSchemaGen(schema_file=write_schema_for(config))
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    gate = SchemaGate(anomalies=validator.outputs["anomalies"], schema_path=config.schema_path)
+
+    # One item vocabulary over histories, targets and the catalog.
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema.outputs["schema"],
+        preprocessing_fn="modules.preprocessing.preprocessing_fn",
+        splits_config=tfx.proto.SplitsConfig(
+            analyze=[names.TRAIN, names.CATALOG],
+            transform=[names.TRAIN, names.VALID, names.TEST, names.CATALOG],
+        ),
+        disable_statistics=True,
+        custom_config=preprocessing.custom_config(config.data, code),
+    )
+    transform.add_upstream_node(gate)
+    components = [example_gen, statistics_gen, schema, validator, gate, transform]
+    return components, examples, transform
+
+
+def _judge_and_push(
+    config: PipelineConfig,
+    name: str,
+    model: tfx.dsl.Channel,
+    examples: tfx.dsl.Channel,
+    run_token: str,
+) -> list[BaseNode]:
+    blessed = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.Model,
+            producer_component_id=model.producer_component_id,
+            output_key=model.output_key,
+        ),
+        model_blessing=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.ModelBlessing,
+            producer_component_id=f"Evaluator.{name}",
+            output_key="blessing",
+        ),
+    ).with_id(f"LatestBlessed.{name}")
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=blessed.outputs["model"],
+        eval_config=eval_config(config.evaluation, slice_features(config.data), config.model.candidates),
+        example_splits=[names.TEST],
+        module_path="modules.evaluator",
+    ).with_id(f"Evaluator.{name}")
+    check = ServingCheck(model=model, examples=examples, allow_scann=name.endswith("_scann")).with_id(
+        f"ServingCheck.{name}"
+    )
+    pusher = atomic_pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=check.outputs["blessing"],
+        base_directory=os.path.join(config.serving_model_dir, name),
+        run_token=run_token,
+    ).with_id(f"Pusher.{name}")
+    return [blessed, evaluator, check, pusher]
+
+
+def _pipeline(config: PipelineConfig, components: list[BaseNode]) -> tfx.dsl.Pipeline:
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.pipeline_root,
+        components=components,
+        enable_cache=config.enable_cache,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(config.metadata_path),
+        beam_pipeline_args=config.beam.args,
+    )
