@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from modules.config import TrainingConfig
 from modules.context import Context
 from modules.corpus import Corpus
 
@@ -16,7 +17,7 @@ def popular_corpus(num_items: int) -> Corpus:
 
 
 def training_batch(corpus: Corpus, batch_size: int, history_length: int) -> tuple[Context, tf.Tensor]:
-    """Returns contexts and positives int64 `[B]`, all items drawn by their counts, every history full."""
+    """Returns contexts and positives int64 `[B]`, all items drawn by their counts, histories and known items full."""
     rng = np.random.default_rng(corpus.num_items)
     counts = corpus.item_counts.astype(np.float64)
 
@@ -24,4 +25,5 @@ def training_batch(corpus: Corpus, batch_size: int, history_length: int) -> tupl
         return tf.constant(rng.choice(len(counts), size=shape, p=counts / counts.sum()), tf.int64)
 
     users = tf.constant(rng.integers(1, _USERS + 1, batch_size), tf.int64)
-    return Context(users, items(batch_size, history_length)), items(batch_size)
+    known = tf.sort(items(batch_size, TrainingConfig().known_items), axis=1)
+    return Context(users, items(batch_size, history_length), exclude=known), items(batch_size)

@@ -38,8 +38,9 @@ def run_cell(table: Table, cell: Cell, data: ExperimentData, folder: Path) -> Re
     work = folder / "checkpoints" / cell.slug
     fitted = fit(model_config, training, data.training, str(work))
     users = evaluation_users(data.test, model_config.history_length, _TEST_BATCH)
+    candidates = model_config.candidate_count(data.training.corpus.num_items)
     evaluate = tf.function(
-        lambda batch: evaluate_batch(fitted.model, batch, model_config.candidates),
+        lambda batch: evaluate_batch(fitted.model, batch, candidates),
         reduce_retracing=True,
     )
     result = {

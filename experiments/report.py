@@ -62,7 +62,7 @@ def write(table: Table, results: Results, folder: Path, name: str) -> None:
             for run in runs:
                 point = " ".join(f"{key}={value}" for key, value in run["cell"]["point"])
                 row = [dataset, method, point, run["cell"]["seed"], run["best_epoch"], run["validation"]]
-                writer.writerow([*row, *(run["test"][metric] for metric in METRICS), round(run["seconds"])])
+                writer.writerow([*row, *(run["test"].get(metric, "") for metric in METRICS), round(run["seconds"])])
 
 
 def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
@@ -75,8 +75,9 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
         point = ", ".join(f"{key.rsplit('.', 1)[1]} {value}" for key, value in runs[0]["cell"]["point"])
         cells = [settings.label, point, str(len(runs))]
         for metric in METRICS:
-            mean, deviation = mean_and_deviation([run["test"][metric] for run in runs])
-            cells.append(f"{mean:.4f} ± {deviation:.4f}")
+            # A method whose second stage ranks the whole corpus has no recall of 100 candidates.
+            values = [run["test"][metric] for run in runs if metric in run["test"]]
+            cells.append("{:.4f} ± {:.4f}".format(*mean_and_deviation(values)) if values else "–")
         epochs = [epoch["cpu_seconds"] for run in runs for epoch in run["history"]]
         times = [statistics.median(epochs)]
         times += [

@@ -1,5 +1,6 @@
 """Typed settings of everything under `modules`; `tfx_pipeline.config` composes them and reads the YAML."""
 
+import contextlib
 import re
 from typing import Any, Literal
 
@@ -159,8 +160,18 @@ class ModelConfig(Section):
     """L, the draws from the proposal for each positive."""
     uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
-    candidates: int = pydantic.Field(100, ge=1)
-    """How many items the first stage hands to the second."""
+    candidates: int | Literal["all"] = 100
+    """How many items the first stage hands to the second; `all` leaves the whole corpus to the second."""
+
+    @pydantic.field_validator("candidates", mode="wrap")
+    @classmethod
+    def _candidates_are_counted(cls, candidates: Any, validate: pydantic.ValidatorFunctionWrapHandler) -> int | str:
+        # One line in place of one for each type that would have been possible.
+        with contextlib.suppress(pydantic.ValidationError):
+            count = validate(candidates)
+            if count == "all" or count >= 1:
+                return count
+        raise ValueError(f"`candidates` must be a positive integer or 'all'. Received: {candidates!r}.")
 
     @pydantic.model_validator(mode="after")
     def _options_are_known(self) -> "ModelConfig":
@@ -183,6 +194,10 @@ class ModelConfig(Section):
                 raise ValueError(f"`{key}` ({component.name}): {describe_errors(error)}") from error
         return self
 
+    def candidate_count(self, num_items: int) -> int:
+        """Returns how many items of a corpus of `num_items` the first stage hands to the second."""
+        return num_items if self.candidates == "all" else self.candidates
+
 
 class TrainingConfig(Section):
     """The optimisation: how long, how fast, and when to stop."""
@@ -203,6 +218,12 @@ class TrainingConfig(Section):
     """Epochs without a better validation NDCG before training stops."""
     shuffle_users: int = pydantic.Field(4096, ge=1)
     """Users whose training examples are expanded and shuffled together, the only ones in memory."""
+    known_items: int = pydantic.Field(512, ge=0)
+    """How many of a user's training items, the latest, are never their negatives; 0 draws from the whole corpus.
+
+    The served list leaves out what a user already has, so an order among those items is of no use; and a retriever
+    that knows them would propose little else.
+    """
     seed: int = 17
     """Of the weights, the order of the examples, dropout, and every draw."""
 
@@ -215,7 +236,7 @@ class EvaluationConfig(Section):
     min_ndcg: float = pydantic.Field(0.0, ge=0, le=1)
     """Lower bound of the two-stage NDCG@10 over all test users."""
     min_recall: float = pydantic.Field(0.0, ge=0, le=1)
-    """Lower bound of the retriever's Recall@`candidates` over all test users."""
+    """Lower bound of the retriever's Recall@`candidates` over all test users; must be 0 where `candidates` is `all`."""
     max_ndcg_drop: float = pydantic.Field(0.005, ge=0, le=1)
     """How far below the last blessed model the two-stage NDCG@10 may be (absolute)."""
     full_ranking_share: float = pydantic.Field(1.0, ge=0, le=1)

@@ -11,10 +11,20 @@ class Context(NamedTuple):
     Attributes:
       user: int64 `[B]`, user index; 0 is an unknown user.
       history: int64 `[B, H]`, item ids, oldest first, LEFT-padded with 0, so the latest is in the last column.
+      exclude: int64 `[B, E]`, items that are no answer: never retrieved, and no negatives in training; 0 is padding.
+        In training each row ascends, for `excludes`.
     """
 
     user: tf.Tensor
     history: tf.Tensor
+    exclude: tf.Tensor
+
+    def excludes(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns bool `[B, M]`: which of int64 ids `[B, M]`, 1..N, stand in their row of an ascending `exclude`."""
+        # The last column lets a search that runs off the end find something, which equals no id.
+        rows = tf.pad(self.exclude, [[0, 0], [0, 1]], constant_values=tf.int64.max)
+        places = tf.searchsorted(rows, ids, side="left")
+        return tf.equal(tf.gather(rows, places, batch_dims=1), ids)
 
 
 def latest(items: tf.RaggedTensor, length: int) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """First-stage search over the whole corpus in stock TensorFlow operations."""
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -101,6 +102,33 @@ def exhaustive_top_k(
         ),
     )
     return tf.where(tf.math.is_inf(scores), tf.zeros_like(ids), ids), scores
+
+
+def in_chunks(function: Callable[..., tf.Tensor], *columns: tf.Tensor, chunk: int = 1024) -> tf.Tensor:
+    """Returns `function(*columns)` float32 `[B, C]`, computed for at most `chunk` columns at a time.
+
+    Args:
+      function: maps tensors `[B, C]` to scores float32 `[B, C]`, column by column.
+      *columns: tensors `[B, C]`, C known when the graph is built.
+      chunk: how many columns are in memory at once; where C is no more, `function` is called once.
+    """
+    width = columns[0].shape[1]
+    if width <= chunk:
+        return function(*columns)
+    count = math.ceil(width / chunk)
+    size = math.ceil(width / count)
+
+    def cut(values: tf.Tensor) -> tf.Tensor:
+        padded = tf.pad(values, [[0, 0], [0, count * size - width]])
+        return tf.transpose(tf.reshape(padded, [-1, count, size]), [1, 0, 2])
+
+    results = tf.map_fn(
+        lambda part: function(*part),
+        tuple(cut(values) for values in columns),
+        parallel_iterations=1,
+        fn_output_signature=tf.TensorSpec([None, size], tf.float32),
+    )
+    return tf.reshape(tf.transpose(results, [1, 0, 2]), [-1, count * size])[:, :width]
 
 
 def mask_columns(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

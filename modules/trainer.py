@@ -49,20 +49,19 @@ def custom_config(
         "data": data.model_dump_json(),
         "model": model.model_dump_json(),
         "training": training.model_dump_json(),
-        "export": json.dumps(export_options(model, evaluation, serving).__dict__),
+        "export": json.dumps(export_sizes(evaluation, serving)),
         "checkpoints": checkpoints,
         "code": code_digest,
     }
 
 
-def export_options(model: ModelConfig, evaluation: EvaluationConfig, serving: ServingConfig) -> ExportOptions:
-    """Returns the sizes fixed in the exported graphs."""
-    return ExportOptions(
-        top_k=serving.top_k,
-        candidates=model.candidates,
-        evaluated_k=max(evaluation.cutoffs),
-        full_ranking_share=evaluation.full_ranking_share,
-    )
+def export_sizes(evaluation: EvaluationConfig, serving: ServingConfig) -> dict[str, int | float]:
+    """Returns what is known of `ExportOptions` before the corpus is: all but `candidates`."""
+    return {
+        "top_k": serving.top_k,
+        "evaluated_k": max(evaluation.cutoffs),
+        "full_ranking_share": evaluation.full_ranking_share,
+    }
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -79,8 +78,9 @@ def run_fn(fn_args: FnArgs) -> None:
     corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, data_config))
     logging.info("Corpus: %d items, %d users.", corpus.num_items, corpus.num_users)
     checkpoints = Path(settings["checkpoints"]) / _digest(settings, fn_args.transform_output)
+    model_config = ModelConfig.model_validate_json(settings["model"])
     result = fit(
-        ModelConfig.model_validate_json(settings["model"]),
+        model_config,
         TrainingConfig.model_validate_json(settings["training"]),
         TrainingData(train, fn_args.eval_files, corpus, data_config.task),
         str(checkpoints),
@@ -92,7 +92,8 @@ def run_fn(fn_args: FnArgs) -> None:
         transform_output.vocabulary_by_name(names.ITEM_VOCABULARY),
         corpus,
     )
-    options = ExportOptions(**json.loads(settings["export"]))
+    candidates = model_config.candidate_count(corpus.num_items)
+    options = ExportOptions(candidates=candidates, **json.loads(settings["export"]))
     ServerModel(towers, ExactIndex(towers.candidates), options).save(fn_args.serving_model_dir)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:

@@ -60,6 +60,22 @@ class PipelineConfig(Section):
         check_tasks(self.model, self.data.task)
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _nothing_is_asked_of_a_first_stage_that_hands_on_everything(self) -> "PipelineConfig":
+        if self.model.candidates != "all":
+            return self
+        if self.serving.scann:
+            raise ValueError(
+                "`serving.scann` must be false where `model.candidates` is 'all': an index has nothing to search for. "
+                "Received: scann=True."
+            )
+        if self.evaluation.min_recall > 0:
+            raise ValueError(
+                "`evaluation.min_recall` must be 0 where `model.candidates` is 'all': the first stage's recall is not "
+                f"measured. Received: min_recall={self.evaluation.min_recall}."
+            )
+        return self
+
     @property
     def pipeline_root(self) -> str:
         """Folder of the artifacts."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Literal
 
 import tensorflow_model_analysis as tfma
 
@@ -28,14 +29,17 @@ def metric_name(stage: str, metric: str, k: int) -> str:
 CASCADE_LOSS = f"cascade_loss_ndcg@{HEADLINE_K}"
 """NDCG of ranking the whole corpus minus that of the two stages, over the same sampled users."""
 
+Candidates = int | Literal["all"]
+"""How many items the retriever hands to the ranker; all of them is a number only once the corpus is known."""
 
-def eval_config(evaluation: EvaluationConfig, slice_features: list[str], candidates: int) -> tfma.EvalConfig:
+
+def eval_config(evaluation: EvaluationConfig, slice_features: list[str], candidates: Candidates) -> tfma.EvalConfig:
     """Returns the configuration of the Evaluator.
 
     Measured are Recall, NDCG and MRR at each cutoff, of the two stages and of the retriever alone;
-    the retriever's Recall@`candidates`, which bounds what the ranker can reach; and what the
-    cascade loses. The gates look at the overall slice only: a slice of ten users must not be able
-    to hold a model back.
+    the retriever's Recall@`candidates`, which bounds what the ranker can reach (left out with its
+    gate where all items are candidates: nothing bounds it then); and what the cascade loses. The
+    gates look at the overall slice only: a slice of ten users must not be able to hold a model back.
 
     Args:
       evaluation: cutoffs, bounds and the share of users whose whole corpus is ranked.
@@ -53,13 +57,13 @@ def eval_config(evaluation: EvaluationConfig, slice_features: list[str], candida
     )
 
 
-def _metrics(evaluation: EvaluationConfig, candidates: int) -> Iterator[tfma.MetricConfig]:
+def _metrics(evaluation: EvaluationConfig, candidates: Candidates) -> Iterator[tfma.MetricConfig]:
     yield tfma.MetricConfig(class_name="ExampleCount")
     gates = _gates(evaluation, candidates)
     for stage in ("two_stage", "retriever"):
         for metric in METRICS:
             cutoffs = set(evaluation.cutoffs)
-            if (stage, metric) == ("retriever", "recall"):
+            if (stage, metric) == ("retriever", "recall") and candidates != "all":
                 cutoffs.add(candidates)
             for k in sorted(cutoffs):
                 yield _metric(stage, metric, k, gate=gates.get(metric_name(stage, metric, k)))
@@ -74,8 +78,8 @@ def _metrics(evaluation: EvaluationConfig, candidates: int) -> Iterator[tfma.Met
         )
 
 
-def _gates(evaluation: EvaluationConfig, candidates: int) -> dict[str, tfma.MetricThreshold]:
-    return {
+def _gates(evaluation: EvaluationConfig, candidates: Candidates) -> dict[str, tfma.MetricThreshold]:
+    gates = {
         metric_name("two_stage", "ndcg", HEADLINE_K): tfma.MetricThreshold(
             value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_ndcg}),
             change_threshold=tfma.GenericChangeThreshold(
@@ -83,10 +87,12 @@ def _gates(evaluation: EvaluationConfig, candidates: int) -> dict[str, tfma.Metr
                 absolute={"value": -evaluation.max_ndcg_drop},
             ),
         ),
-        metric_name("retriever", "recall", candidates): tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_recall}),
-        ),
     }
+    if candidates != "all":
+        gates[metric_name("retriever", "recall", candidates)] = tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_recall}),
+        )
+    return gates
 
 
 def _metric(stage: str, metric: str, k: int, gate: tfma.MetricThreshold | None = None) -> tfma.MetricConfig:

@@ -1,6 +1,5 @@
 """The pipeline, from raw rows to pushed models, in the order the data flows."""
 
-import dataclasses
 import json
 import os
 
@@ -54,8 +53,8 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
 
     # The same model once more, around a ScaNN index.
     if config.serving.scann:
-        options = trainer.export_options(config.model, config.evaluation, config.serving)
-        indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(dataclasses.asdict(options)), code=code)
+        options = {"candidates": config.model.candidates, **trainer.export_sizes(config.evaluation, config.serving)}
+        indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(options), code=code)
         models[f"{config.name}_scann"] = indexer.outputs["scann_model"]
         components.append(indexer)
 

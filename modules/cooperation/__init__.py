@@ -7,6 +7,8 @@ ALGORITHMS = Registry(
     {
         "corr": "modules.cooperation.corr:CoRR",
         "independent": "modules.cooperation.independent:Independent",
+        "masked_items": "modules.cooperation.masked_items:MaskedItems",
+        "ranker_only": "modules.cooperation.ranker_only:RankerOnly",
         "retriever_only": "modules.cooperation.retriever_only:RetrieverOnly",
     },
 )

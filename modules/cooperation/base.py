@@ -41,7 +41,7 @@ class Proposals(NamedTuple):
       ids: int64 `[B, 1 + L]`, the positive in column 0, the draws behind it.
       positive_log_q: float32 `[B]`.
       negative_log_q: float32 `[B, L]`.
-      negatives: bool `[B, L]`, False where a draw is the positive itself.
+      negatives: bool `[B, L]`, False where a draw is the positive itself, or one that the context excludes.
       retriever_scores: float32 `[B, 1 + L]`, M.
     """
 
@@ -118,7 +118,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
             ids=ids,
             positive_log_q=self.sampler.log_prob(proposal_query, positives)[:, 0],
             negative_log_q=draws.log_q,
-            negatives=tf.not_equal(draws.ids, positives),
+            negatives=tf.not_equal(draws.ids, positives) & ~context.excludes(draws.ids),
             retriever_scores=inner_products(query, self.retriever.candidates(ids)),
         )
 
@@ -126,7 +126,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         """One joint step: refresh the proposal where due, draw, differentiate once, apply both optimisers."""
         context, positives = batch
         step = self.optimizer.iterations
-        self.sampler.refresh_when_due(tf.stop_gradient(self.retriever.all_candidates()), step)
+        self.sampler.refresh_when_due(self.retriever.all_candidates, step)
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         with tf.GradientTape() as tape:
             losses = self.stage_losses(context, positives, seed)
@@ -142,6 +142,9 @@ class TwoStageModel(tfrs.Model, abc.ABC):
             pairs = [(g, w) for g, w in zip(stage_gradients, weights, strict=True) if g is not None]
             clipped, norm = self._clip([gradient for gradient, _ in pairs])
             optimizer.apply_gradients(zip(clipped, (weight for _, weight in pairs), strict=True))
+            if not pairs:
+                # An optimiser without gradients does not count the step, which the draws are seeded by.
+                optimizer.iterations.assign_add(1)
             logged[f"{stage}_gradient_norm"] = norm
         for name, value in logged.items():
             self._means[name].update_state(value)
@@ -173,6 +176,6 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         products = inner_products(self.retriever.query(context), self.retriever.candidates(candidates))
         return self.ranker_scores(context, candidates, products)
 
-    def retrieve(self, context: Context, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def retrieve(self, context: Context, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids and M of the exact first stage; see `modules.retrieval.exact_top_k`."""
-        return exact_top_k(self.retriever.query(context), self.retriever.all_candidates(), exclude, k)
+        return exact_top_k(self.retriever.query(context), self.retriever.all_candidates(), context.exclude, k)

@@ -31,8 +31,8 @@ class CoRR(TwoStageModel):
         kl_weight: float = pydantic.Field(1.0, ge=0)
         """lambda; 0 is the ablation without distillation."""
         mask_accidental_hits: bool = True
-        """Draws equal to the positive do not count as negatives. False is the plain estimator."""
-        shared_draws: int = pydantic.Field(4, ge=0)
+        """Draws equal to the positive, or excluded by the context, do not count as negatives. False: all count."""
+        shared_draws: int = pydantic.Field(16, ge=0)
         """How many of each context's draws all contexts of the batch share in the retriever's loss; 0: none."""
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
@@ -44,7 +44,7 @@ class CoRR(TwoStageModel):
         log_q = proposals.positive_log_q, proposals.negative_log_q
         ranker_loss = losses.sampled_log_softmax(ranker_scores[:, 0], ranker_scores[:, 1:], *log_q, mask)
         if self.options.shared_draws:
-            retriever_loss = self._shared_retriever_loss(proposals)
+            retriever_loss = self._shared_retriever_loss(context, proposals)
         else:
             retriever_loss = losses.sampled_log_softmax(retriever_scores[:, 0], retriever_scores[:, 1:], *log_q, mask)
         kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
@@ -63,7 +63,7 @@ class CoRR(TwoStageModel):
             },
         )
 
-    def _shared_retriever_loss(self, proposals: Proposals) -> tf.Tensor:
+    def _shared_retriever_loss(self, context: Context, proposals: Proposals) -> tf.Tensor:
         """The retriever's loss over draws of the whole batch; each has q = mean over b of Q(.|c_b)."""
         query = tf.stop_gradient(proposals.query)
         batch = tf.cast(tf.shape(query)[0], tf.float32)
@@ -76,11 +76,12 @@ class CoRR(TwoStageModel):
         shared = tf.reshape(proposals.ids[:, 1 : 1 + self.options.shared_draws], [-1])
         candidates = self.retriever.candidates(shared)
         scores = tf.matmul(proposals.query, candidates, transpose_b=True)
-        hits = tf.equal(shared, positives[:, tf.newaxis])
+        excluded = context.excludes(tf.broadcast_to(shared, tf.shape(scores)))
+        negatives = tf.not_equal(shared, positives[:, tf.newaxis]) & ~excluded
         return losses.sampled_log_softmax(
             proposals.retriever_scores[:, 0],
             scores,
             mixture_log_q(positives),
             tf.broadcast_to(mixture_log_q(shared), tf.shape(scores)),
-            tf.logical_not(hits) if self.options.mask_accidental_hits else None,
+            negatives if self.options.mask_accidental_hits else None,
         )

@@ -4,9 +4,9 @@ from typing import Literal
 
 import tensorflow as tf
 
-from modules import losses
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
+from modules.cooperation.sampled_losses import sampled_loss
 
 
 class Independent(TwoStageModel):
@@ -30,21 +30,10 @@ class Independent(TwoStageModel):
         proposals = self.propose(context, positives, seed)
         retriever_scores = proposals.retriever_scores
         ranker_scores = self.ranker_scores(context, proposals.ids, retriever_scores, training=True)
-
-        def stage_loss(scores: tf.Tensor) -> tf.Tensor:
-            if self.options.loss == "binary_cross_entropy":
-                values = losses.binary_cross_entropy(scores[:, 0], scores[:, 1:], proposals.negatives)
-            else:
-                values = losses.sampled_log_softmax(
-                    scores[:, 0],
-                    scores[:, 1:],
-                    proposals.positive_log_q,
-                    proposals.negative_log_q,
-                    proposals.negatives,
-                )
-            return tf.reduce_mean(values)
-
-        retriever_loss, ranker_loss = stage_loss(retriever_scores), stage_loss(ranker_scores)
+        retriever_loss, ranker_loss = (
+            tf.reduce_mean(sampled_loss(self.options.loss, scores, proposals))
+            for scores in (retriever_scores, ranker_scores)
+        )
         total = retriever_loss + ranker_loss
         return StageLosses(
             total,

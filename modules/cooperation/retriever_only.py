@@ -6,13 +6,19 @@ import tensorflow as tf
 
 from modules import losses
 from modules.context import Context
-from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
+from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
+from modules.cooperation.sampled_losses import SampledLoss, sampled_loss
+from modules.retrieval import mask_columns
 
 
 class RetrieverOnly(TwoStageModel):
     """One loss on M; with the ranker `none` the two-stage answer is the retriever's own.
 
-    MF with `bpr` is BPR; SASRec with `full_softmax` is the strong plain baseline (arXiv 2309.07602).
+    MF with `bpr` is BPR (Rendle et al., UAI 2009); SASRec with `full_softmax` is the strong plain baseline
+    (arXiv 2309.07602). MF with `binary_cross_entropy` over uniform draws is LogisticMF (Johnson, 2014): the likelihood
+    alpha sum_observed log p + sum_others log(1 - p) in its sampled form, alpha such that a user's positives weigh as
+    much as the items drawn against them. Its biases are what two coordinates of MF can hold, (.., b_u, 1) and
+    (.., 1, b_i); its prior is `training.weight_decay`.
     """
 
     LOGGED = ("loss",)
@@ -20,32 +26,19 @@ class RetrieverOnly(TwoStageModel):
     class Options(AlgorithmOptions):
         """Settings of a retriever trained alone."""
 
-        loss: Literal["full_softmax", "sampled_softmax", "bpr", "binary_cross_entropy"] = "full_softmax"
-        """Which loss; all but the full softmax use the sampler's draws."""
+        loss: Literal["full_softmax", SampledLoss] = "full_softmax"
+        """Which loss; all but the full softmax use the sampler's draws; none counts what the context excludes."""
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""
         if self.options.loss == "full_softmax":
             query = self.retriever.query(context, training=True)
             scores = tf.matmul(query, self.retriever.all_candidates(), transpose_b=True)
-            values = losses.full_log_softmax(scores, positives)
+            # The positive is among the user's items, and must stay; column 0 takes no part.
+            others = context.exclude * tf.cast(tf.not_equal(context.exclude, positives[:, tf.newaxis]), tf.int64)
+            values = losses.full_log_softmax(mask_columns(scores, others), positives)
         else:
-            values = self._sampled_loss(self.propose(context, positives, seed))
+            proposals = self.propose(context, positives, seed)
+            values = sampled_loss(self.options.loss, proposals.retriever_scores, proposals)
         total = tf.reduce_mean(values)
         return StageLosses(total, {"loss": total})
-
-    def _sampled_loss(self, proposals: Proposals) -> tf.Tensor:
-        positive, negative = proposals.retriever_scores[:, 0], proposals.retriever_scores[:, 1:]
-        if self.options.loss == "sampled_softmax":
-            return losses.sampled_log_softmax(
-                positive,
-                negative,
-                proposals.positive_log_q,
-                proposals.negative_log_q,
-                proposals.negatives,
-            )
-        pointwise = {
-            "bpr": losses.bayesian_personalized_ranking,
-            "binary_cross_entropy": losses.binary_cross_entropy,
-        }
-        return pointwise[self.options.loss](positive, negative, proposals.negatives)

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from modules.export.indexes import Index
-from modules.retrieval import exhaustive_top_k, popular_top_k
+from modules.retrieval import exhaustive_top_k, in_chunks, popular_top_k
 
 _LAST = tf.float32.min
 """Score of padding and of unknown candidates: behind everything, and finite, so that every JSON parser reads it."""
@@ -129,7 +129,7 @@ class ServerModel(tf.Module):
         return tf.where(candidates > 0, scores, _LAST)
 
     def _rank_retrieved(self, request: Any, retrieved: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        scores = self._score(request, retrieved)
+        scores = in_chunks(lambda ids: self._score(request, ids), retrieved)
         missing = max(0, k - self._options.candidates)
         scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=_LAST)
         best, columns = tf.math.top_k(scores, k)

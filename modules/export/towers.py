@@ -87,11 +87,11 @@ class Towers(tf.Module):
             features["history"].values, features["history"].indices[:, 0], nrows=batch
         )
         user = tf.reshape(features["user"].values, [-1])
-        context = Context(user, latest(items, self._history_length))
+        context = Context(user, latest(items, self._history_length), exclude=items.to_tensor(0))
         return Request(
             user=user,
             history=context.history,
-            exclude=items.to_tensor(0),
+            exclude=context.exclude,
             query=self._retriever.query(context),
             cold=self._retriever.is_cold(context),
         )
@@ -107,7 +107,8 @@ class Towers(tf.Module):
     def score(self, user: tf.Tensor, history: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         """Returns the second stage's scores float32 `[B, C]` of candidates `[B, C]`."""
         history = tf.ensure_shape(history, [None, self._history_length])
-        return self._rank(Context(user, history), candidates)
+        nothing = tf.zeros([tf.shape(user)[0], 0], tf.int64)
+        return self._rank(Context(user, history, exclude=nothing), candidates)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec(None, tf.string, "item_id")])
     def look_up(self, item_id: tf.Tensor) -> tf.Tensor:

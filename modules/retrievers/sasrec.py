@@ -8,34 +8,8 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.layers.dropout import Dropout
 from modules.layers.embeddings import embedding_initializer
+from modules.layers.transformer import TransformerBlock
 from modules.retrievers.base import Retriever
-
-
-class _Block(tf.keras.layers.Layer):
-    """Pre-norm causal self-attention followed by a position-wise feed-forward network."""
-
-    def __init__(self, width: int, heads: int, dropout: float, seed: int, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self._norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
-        self._attention = tf.keras.layers.MultiHeadAttention(heads, width // heads)
-        self._attention_dropout = Dropout(dropout, seed)
-        self._feed_forward_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
-        self._hidden = tf.keras.layers.Dense(width, activation="relu")
-        self._output = tf.keras.layers.Dense(width)
-        self._output_dropout = Dropout(dropout, seed + 1)
-
-    def call(self, inputs: tf.Tensor, attendable: tf.Tensor, last_only: bool, training: bool = False) -> tf.Tensor:
-        """Maps `[B, H, d]` to `[B, H, d]`, or to `[B, 1, d]`, the latest position, where `last_only`.
-
-        `attendable` is bool `[B, H or 1, H]`: which keys each query position may look at.
-        """
-        normed = self._norm(inputs)
-        queries = normed[:, -1:] if last_only else normed
-        residual = inputs[:, -1:] if last_only else inputs
-        attended = self._attention(queries, normed, attention_mask=attendable)
-        hidden = residual + self._attention_dropout(attended, training=training)
-        updated = self._output(self._hidden(self._feed_forward_norm(hidden)))
-        return hidden + self._output_dropout(updated, training=training)
 
 
 class SASRec(Retriever):
@@ -73,7 +47,7 @@ class SASRec(Retriever):
         )
         self._input_dropout = Dropout(options.dropout, seed)
         self._blocks = [
-            _Block(width, options.heads, options.dropout, seed + 10 * (i + 1), name=f"block_{i}")
+            TransformerBlock(width, options.heads, options.dropout, seed + 10 * (i + 1), name=f"block_{i}")
             for i in range(options.blocks)
         ]
         self._output_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)

@@ -1,6 +1,7 @@
 """The contract of a proposal."""
 
 import abc
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -35,13 +36,17 @@ class Sampler(tf.keras.layers.Layer, abc.ABC):
     def refresh(self, candidates: tf.Tensor) -> None:
         """Rebuilds the index from the candidate embeddings, float32 `[N + 1, d]`."""
 
-    def refresh_when_due(self, candidates: tf.Tensor, step: tf.Tensor) -> None:
-        """Refreshes at every `refresh_steps`-th training step, the very first included; runs inside the train step."""
+    def refresh_when_due(self, candidates: Callable[[], tf.Tensor], step: tf.Tensor) -> None:
+        """Refreshes at every `refresh_steps`-th training step, the very first included; runs inside the train step.
+
+        `candidates` returns what `refresh` takes and is called where a refresh is due alone: a tower over the whole
+        corpus is no cost of the steps between.
+        """
         if self.refresh_steps is None:
             return
 
         def refresh() -> tf.Tensor:
-            self.refresh(candidates)
+            self.refresh(tf.stop_gradient(candidates()))
             return tf.constant(True)
 
         tf.cond(tf.equal(step % self.refresh_steps, 0), refresh, lambda: tf.constant(False))

@@ -30,7 +30,7 @@ def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> 
 def check_corpus(config: ModelConfig, corpus: Corpus) -> None:
     """Raises ValueError where the corpus is smaller than what is to be drawn or retrieved from it."""
     for key, needed in (
-        ("model.candidates", config.candidates),
+        ("model.candidates", config.candidate_count(corpus.num_items)),
         ("model.num_negatives", config.num_negatives),
     ):
         if corpus.num_items < needed:

@@ -86,6 +86,7 @@ def fit(
         model_config.history_length,
         training.batch_size,
         training.shuffle_users,
+        training.known_items,
     )
     steps = math.ceil(examples.count() / training.batch_size)
     progress = Progress(model, directory, training.patience)
@@ -99,7 +100,7 @@ def fit(
             steps_per_epoch=steps,
             callbacks=[
                 StopOnNonFiniteLoss(),
-                Validation(users, model_config.candidates),
+                Validation(users, model_config.candidate_count(data.corpus.num_items)),
                 *callbacks,
                 progress,
             ],

@@ -17,14 +17,26 @@ class EvaluationUsers(NamedTuple):
     """A batch of users with what they did before and what they did next.
 
     Attributes:
-      context: what the encoders see.
-      exclude: int64 `[B, E]`, all earlier items, never to be recommended; 0 is padding.
+      context: what the encoders see, and in `exclude` all earlier items.
       targets: int64 `[B, T]`, the items to find; 0 is padding.
     """
 
     context: Context
-    exclude: tf.Tensor
     targets: tf.Tensor
+
+
+class Windows(NamedTuple):
+    """Training examples of some users.
+
+    Attributes:
+      rows: int64 `[W]`, the place of the user among them.
+      history: int64 `[W, H]`, the items before the positive, left-padded with 0.
+      positives: int64 `[W]`.
+    """
+
+    rows: tf.Tensor
+    history: tf.Tensor
+    positives: tf.Tensor
 
 
 def find_files(patterns: Sequence[str]) -> list[str]:
@@ -55,25 +67,16 @@ def read_records(files: Sequence[str] | tf.Tensor, features: Sequence[str], batc
     return records.map(lambda batch: tf.io.parse_example(batch, specification))
 
 
-def expand_windows(
-    users: tf.Tensor,
-    items: tf.RaggedTensor,
-    task: Literal["sequential", "general"],
-    history_length: int,
-) -> tuple[Context, tf.Tensor]:
+def expand_windows(items: tf.RaggedTensor, task: Literal["sequential", "general"], history_length: int) -> Windows:
     """Expands users' training sequences into training examples, one a positive.
 
     Sequential task: every item but a user's first is a positive, with up to `history_length` items before it as its
     history. General task: every item is a positive and the history is empty. Unknown items are never positives.
 
     Args:
-      users: int64 `[U]`.
-      items: int64 ragged `[U, None]`, oldest first.
+      items: int64 ragged `[U, None]`, each user's, oldest first.
       task: the protocol.
       history_length: H.
-
-    Returns:
-      The contexts of W positives, and the positives int64 `[W]`.
     """
     positives = items.flat_values
     rows = items.value_rowids()
@@ -88,8 +91,7 @@ def expand_windows(
     else:
         histories = tf.zeros([tf.size(positives), history_length], tf.int64)
     kept = tf.where(chosen)[:, 0]
-    context = Context(tf.gather(users, tf.gather(rows, kept)), tf.gather(histories, kept))
-    return context, tf.gather(positives, kept)
+    return Windows(*(tf.gather(values, kept) for values in (rows, histories, positives)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +104,7 @@ class TrainingExamples:
       history_length: H.
       batch_size: examples a step.
       shuffle_users: users whose windows are expanded and shuffled together.
+      known_items: E, how many of a user's items, the latest, their contexts exclude.
     """
 
     files: Sequence[str]
@@ -109,12 +112,18 @@ class TrainingExamples:
     history_length: int
     batch_size: int
     shuffle_users: int
+    known_items: int
 
-    def _windows(self, files: Sequence[str] | tf.Tensor) -> tf.data.Dataset:
-        records = read_records(files, ["user", "target"], self.shuffle_users)
-        return records.map(
-            lambda record: expand_windows(record["user"].flat_values, record["target"], self.task, self.history_length)
-        )
+    def _users(self, files: Sequence[str] | tf.Tensor) -> tf.data.Dataset:
+        return read_records(files, ["user", "target"], self.shuffle_users)
+
+    def _windows(self, items: tf.RaggedTensor) -> Windows:
+        return expand_windows(items, self.task, self.history_length)
+
+    def _known(self, items: tf.RaggedTensor) -> tf.Tensor:
+        if not self.known_items:
+            return tf.zeros([items.nrows(), 0], tf.int64)
+        return tf.sort(latest(items, self.known_items), axis=1)
 
     def epochs(self, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
         """Returns endless batches `(Context, positives [B])`.
@@ -127,13 +136,21 @@ class TrainingExamples:
             epoch_seed = tf.stack([tf.constant(seed, tf.int64), number])
             files = tf.random.experimental.stateless_shuffle(tf.constant(self.files), epoch_seed)
 
-            def shuffle(index: tf.Tensor, windows: tuple[Context, tf.Tensor]):
-                count = tf.size(windows[1], tf.int64)
+            def batches(index: tf.Tensor, record: Mapping[str, tf.RaggedTensor]) -> tf.data.Dataset:
+                windows, known = self._windows(record["target"]), self._known(record["target"])
+                count = tf.size(windows.positives, tf.int64)
                 order = tf.random.experimental.stateless_shuffle(tf.range(count), epoch_seed + tf.stack([index + 1, 0]))
-                return tf.nest.map_structure(lambda values: tf.gather(values, order), windows)
 
-            shuffled = self._windows(files).enumerate().map(shuffle)
-            return shuffled.rebatch(self.batch_size, drop_remainder=False)
+                def batch(places: tf.Tensor) -> tuple[Context, tf.Tensor]:
+                    rows, history, positives = (tf.gather(values, places) for values in windows)
+                    user = tf.gather(record["user"].flat_values, rows)
+                    return Context(user, history, tf.gather(known, rows)), positives
+
+                # What is wide is put together a batch at a time.
+                return tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size).map(batch)
+
+            batched = self._users(files).enumerate().flat_map(batches)
+            return batched.rebatch(self.batch_size, drop_remainder=False)
 
         return tf.data.Dataset.counter(first_epoch).flat_map(epoch).prefetch(4)
 
@@ -143,9 +160,8 @@ class TrainingExamples:
         Raises:
           ValueError: where there is none.
         """
-        count = int(
-            self._windows(self.files).reduce(np.int64(0), lambda total, windows: total + tf.size(windows[1], tf.int64))
-        )
+        windows = self._users(self.files).map(lambda record: self._windows(record["target"]).positives)
+        count = int(windows.reduce(np.int64(0), lambda total, positives: total + tf.size(positives, tf.int64)))
         if count == 0:
             raise ValueError(
                 "The training split must hold at least one example (sequential task: a user with two training "
@@ -161,8 +177,7 @@ def evaluation_users(patterns: Sequence[str], history_length: int, batch_size: i
         kept = tf.reduce_any(record["target"] > 0, axis=1)
         user, history, targets = (tf.ragged.boolean_mask(record[name], kept) for name in ("user", "history", "target"))
         return EvaluationUsers(
-            Context(user.flat_values, latest(history, history_length)),
-            exclude=history.to_tensor(0),
+            Context(user.flat_values, latest(history, history_length), exclude=history.to_tensor(0)),
             targets=targets.to_tensor(0),
         )
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from modules.cooperation.base import TwoStageModel
 from modules.metrics import ranking
+from modules.retrieval import in_chunks
 from modules.training.inputs import EvaluationUsers
 
 CUTOFF = 10
@@ -41,8 +42,10 @@ class Validation(tf.keras.callbacks.Callback):
 
 def evaluate_batch(model: TwoStageModel, users: EvaluationUsers, candidates: int) -> dict[str, tf.Tensor]:
     """Returns metric name -> float32 `[B]`, one value a user."""
-    retrieved, retriever_scores = model.retrieve(users.context, users.exclude, candidates)
-    ranker_scores = model.ranker_scores(users.context, retrieved, retriever_scores)
+    retrieved, retriever_scores = model.retrieve(users.context, candidates)
+    ranker_scores = in_chunks(
+        lambda ids, scores: model.ranker_scores(users.context, ids, scores), retrieved, retriever_scores
+    )
     # Where fewer items than asked for are left, the rest are padding and must stay behind.
     ranker_scores = tf.where(retrieved > 0, ranker_scores, float("-inf"))
     order = tf.math.top_k(ranker_scores, min(CUTOFF, candidates)).indices

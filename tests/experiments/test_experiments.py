@@ -94,6 +94,15 @@ def test_report_has_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
         assert [row["seed"] for row in csv.DictReader(file)] == ["1", "1", "2", "3"]
 
 
+def test_what_a_method_is_not_measured_by_is_left_empty(tmp_path: Path) -> None:
+    run = _result(1, [0.1, 0.2], [0.1, 0.1])
+    del run["test"]["retriever_recall@100"]
+    report.write(_table(), {("small", "both"): [run]}, tmp_path, "table")
+    assert "| 0.1000 ± 0.0000 | – |" in (tmp_path / "table.md").read_text()
+    with (tmp_path / "table.csv").open() as file:
+        assert [row["retriever_recall@100"] for row in csv.DictReader(file)] == [""]
+
+
 def test_unfinished_cells_and_methods_are_left_out(tmp_path: Path) -> None:
     table = _table(search={"training.weight_decay": [0.0, 0.1]}, seeds=[1, 2, 3])
     better = (("training.weight_decay", 0.1),)

@@ -36,6 +36,8 @@ def complaint(section: type[Section], **values: Any) -> str:
             {"num_negatives": 0},
             "`num_negatives`: Input should be greater than or equal to 1. Received: 0.",
         ),
+        (ModelConfig, {"candidates": 0}, "`candidates` must be a positive integer or 'all'. Received: 0."),
+        (ModelConfig, {"candidates": "most"}, "`candidates` must be a positive integer or 'all'. Received: 'most'."),
         (ModelConfig, {"uniform_share": 1.0}, "`uniform_share`: Input should be less than 1. Received: 1.0."),
         (TrainingConfig, {"batch_size": -1}, "`batch_size`: Input should be greater than or equal to 1. Received: -1."),
         (
@@ -104,6 +106,14 @@ def test_defaults_are_valid_and_survive_json() -> None:
 def test_a_component_keeps_its_options_beside_its_name() -> None:
     assert Component(name="midx", codewords=8).options == {"codewords": 8}
     assert Component(name="midx").options == {}
+
+
+@pytest.mark.parametrize(("candidates", "expected"), [(30, 30), ("all", 1234)])
+def test_all_candidates_are_as_many_as_the_corpus_has(candidates: int | str, expected: int) -> None:
+    config = ModelConfig(candidates=candidates)
+    assert config.candidates == candidates
+    assert config.candidate_count(1234) == expected
+    assert ModelConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_ten_is_always_among_the_cutoffs() -> None:

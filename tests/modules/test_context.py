@@ -1,10 +1,11 @@
-"""Histories cut to their latest known items."""
+"""Histories cut to their latest known items, and what a context excludes."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from modules.context import latest
+from tests.modules import tiny
 
 
 @pytest.mark.parametrize("length", [1, 3, 8])
@@ -38,3 +39,17 @@ def test_the_width_is_known_when_the_graph_is_built() -> None:
     traced = tf.function(lambda items: latest(items, 4), input_signature=[spec], autograph=False)
     assert traced.get_concrete_function().structured_outputs.shape.as_list() == [None, 4]
     np.testing.assert_array_equal(traced(tf.ragged.constant([[3]], tf.int64)), [[0, 0, 0, 3]])
+
+
+def test_a_context_excludes_what_stands_in_its_row() -> None:
+    rng = np.random.default_rng(4)
+    rows = np.sort(rng.integers(0, 30, [20, 9]), axis=1)
+    ids = rng.integers(1, 31, [20, 40])
+    context = tiny.make_context([1] * 20, [[]] * 20, exclude=rows)
+    expected = [[item in row for item in of_row] for of_row, row in zip(ids, rows, strict=True)]
+    np.testing.assert_array_equal(context.excludes(tf.constant(ids)), expected)
+    assert 0 < np.mean(expected) < 1
+
+
+def test_a_context_without_exclusions_excludes_nothing() -> None:
+    assert not np.any(tiny.make_context([1, 2], [[], []]).excludes(tf.constant([[1, 2], [3, 4]], tf.int64)))

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from modules import losses
-from modules.context import Context
 from modules.cooperation.corr import CoRR
 from modules.samplers import SAMPLERS
 from modules.samplers.base import Sampler
@@ -145,7 +144,7 @@ def test_with_hits_masked_the_loss_approaches_the_logit() -> None:
 def test_draws_shared_by_the_contexts_approach_the_full_loss_under_their_mixture(proposal: str) -> None:
     """The pool of B contexts' draws has q = mean over b of Q(.|c_b), and serves each of them."""
     model = make_model(proposal)
-    context = Context(tf.constant([1, 2, 3, 4], tf.int64), tf.zeros([4, tiny.HISTORY], tf.int64))
+    context = tiny.make_context([1, 2, 3, 4], [[]] * 4)
     positives = tf.constant([2, 7, 7, 12], tf.int64)
     weights = model.retriever.trainable_variables
     with tf.GradientTape() as tape:

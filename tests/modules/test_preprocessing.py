@@ -106,7 +106,7 @@ def run() -> Run:
     for path in glob.glob(os.path.join(output("ExampleValidator", "anomalies"), "*", "*.pb")):
         found.append(anomalies_pb2.Anomalies.FromString(Path(path).read_bytes()))
     return Run(
-        read_splits(output("FileBasedExampleGen", "examples")),
+        read_splits(output("InteractionExampleGen", "examples")),
         read_splits(output("Transform", "transformed_examples")),
         tft.TFTransformOutput(output("Transform", "transform_graph")),
         found,

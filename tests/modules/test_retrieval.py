@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.retrieval import NO_ITEM, exact_top_k, exhaustive_top_k, mask_columns, popular_top_k, top_k
+from modules.retrieval import NO_ITEM, exact_top_k, exhaustive_top_k, in_chunks, mask_columns, popular_top_k, top_k
 
 ITEMS = 20
 EXCLUDE = np.array([[3, 0, 0], [20, 1, 1], [0, 0, 0]])
@@ -93,6 +93,28 @@ def test_popular_top_k_looks_no_further_than_the_exclusions_reach() -> None:
     rank = tf.constant([6, 0, 1, 2, 3, 4, 5], tf.int64)
     ids, _ = popular_top_k(popular, rank, -tf.cast(rank, tf.float32), tf.constant([[1, 2, 3]], tf.int64), 2)
     np.testing.assert_array_equal(ids, [[4, 5]])
+
+
+@pytest.mark.parametrize(("width", "widest"), [(0, 0), (7, 7), (8, 8), (9, 5), (30, 8)])
+@pytest.mark.parametrize("rows", [0, 3])
+def test_chunks_of_columns_come_back_in_their_places(width: int, widest: int, rows: int) -> None:
+    rng = np.random.default_rng(3)
+    ids, values = rng.integers(0, 9, [rows, width]), rng.normal(size=[rows, width]).astype(np.float32)
+    seen = []
+
+    def score(ids: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        seen.append(ids.shape[1])
+        return tf.cast(ids, tf.float32) * values
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, width], tf.int64), tf.TensorSpec([None, width], tf.float32)],
+        autograph=False,
+    )
+    def chunked(ids: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        return in_chunks(score, ids, values, chunk=8)
+
+    np.testing.assert_allclose(chunked(ids, values), ids * values, rtol=1e-6)
+    assert set(seen) == {widest}
 
 
 def test_masked_columns_become_the_lowest() -> None:

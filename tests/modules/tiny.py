@@ -47,14 +47,20 @@ def make_model(corpus: Corpus | None = None, clip: float | None = None, **change
     return model
 
 
-def make_context(users: Sequence[int], histories: Sequence[Sequence[int]], length: int = HISTORY) -> Context:
+def make_context(
+    users: Sequence[int],
+    histories: Sequence[Sequence[int]],
+    length: int = HISTORY,
+    exclude: Sequence[Sequence[int]] | None = None,
+) -> Context:
     """Returns a context of `users`, whose `histories` (oldest first, any length) are cut or padded to `length`."""
     rows = np.zeros([len(users), length], np.int64)
     for row, history in zip(rows, histories, strict=True):
         kept = list(history)[-length:]
         if kept:
             row[-len(kept) :] = kept
-    return Context(tf.constant(users, tf.int64), tf.constant(rows))
+    excluded = tf.zeros([len(users), 0], tf.int64) if exclude is None else tf.constant(exclude, tf.int64)
+    return Context(tf.constant(users, tf.int64), tf.constant(rows), excluded)
 
 
 def randomise(layer: tf.keras.layers.Layer, seed: int = 3, scale: float = 0.5) -> None:

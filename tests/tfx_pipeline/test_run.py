@@ -72,7 +72,7 @@ def test_output_is_quiet(runs: Runs) -> None:
 def test_second_run_reuses_what_has_not_changed_and_pushes_a_new_version(runs: Runs) -> None:
     run = latest_run(str(runs.root / "metadata" / "small" / "metadata.db"), "small")
     cached = {execution.node for execution in run.executions if execution.state == "CACHED"}
-    assert {"FileBasedExampleGen", "StatisticsGen", "Transform", "Trainer", "ScannIndexer"} <= cached
+    assert {"InteractionExampleGen", "StatisticsGen", "Transform", "Trainer", "ScannIndexer"} <= cached
     assert not {"Pusher.small", "Pusher.small_scann"} & cached
     assert len(_versions(runs.root, "small")) == len(runs.versions_after_first) + 1
 

@@ -32,7 +32,7 @@ def atomic_pusher(
       base_directory: the folder a model server watches.
       run_token: part of the cache key; a new one pushes a new version even of an unchanged model.
     """
-    return tfx.components.Pusher(
+    return AtomicPusher(
         model=model,
         model_blessing=model_blessing,
         infra_blessing=infra_blessing,
@@ -40,7 +40,6 @@ def atomic_pusher(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=base_directory)
         ),
         custom_config={"run_token": run_token},
-        custom_executor_spec=executor_spec.ExecutorClassSpec(Executor),
     )
 
 
@@ -83,3 +82,9 @@ class Executor(executor.Executor):
         fileio.rename(pushed.get_string_custom_property(_DESTINATION), path)
         pushed.set_string_custom_property(_DESTINATION, path)
         pushed.set_string_custom_property(_VERSION, str(version))
+
+
+class AtomicPusher(tfx.components.Pusher):
+    """TFX's own component around this executor."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

@@ -48,7 +48,7 @@ def interaction_example_gen(data: DataConfig, input_base: str, pattern: str, cod
     custom_config = example_gen_pb2.CustomConfig()
     custom_config.custom_config.Pack(settings)
     split = example_gen_pb2.SplitConfig.Split
-    return FileBasedExampleGen(
+    return InteractionExampleGen(
         input_base=input_base,
         input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="interactions", pattern=pattern)]),
         output_config=example_gen_pb2.Output(
@@ -58,7 +58,6 @@ def interaction_example_gen(data: DataConfig, input_base: str, pattern: str, cod
             )
         ),
         custom_config=custom_config,
-        custom_executor_spec=BeamExecutorSpec(Executor),
     )
 
 
@@ -118,6 +117,12 @@ class Executor(BaseExampleGenExecutor):
         report.require_every_split(summary)
         artifact = artifact_utils.get_single_instance(output_dict[specs.EXAMPLES_KEY])
         report.write_report(summary, artifact.uri)
+
+
+class InteractionExampleGen(FileBasedExampleGen):
+    """TFX's own component, whose driver fingerprints the input files, around this executor."""
+
+    EXECUTOR_SPEC = BeamExecutorSpec(Executor)
 
 
 def _data_config(exec_properties: dict[str, Any]) -> DataConfig:

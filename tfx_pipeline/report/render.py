@@ -109,15 +109,16 @@ def _cards(evaluation: Evaluation) -> list[dict[str, str]]:
                 "note": f"{difference} over the retriever alone",
             }
         )
-    bound = max(plots.cutoffs_of(evaluation, "retriever", "recall"), default=HEADLINE_K)
-    recall = evaluation.overall.get(metric_name("retriever", "recall", bound), _NONE)
-    cards.append(
-        {
-            "label": f"Recall@{bound}, retriever",
-            "value": texts.number(recall.value),
-            "note": "what the ranker can reach at most",
-        }
-    )
+    retrieved, ranked = (set(plots.cutoffs_of(evaluation, s, "recall")) for s in ("retriever", "two_stage"))
+    # What only the retriever is measured by is its recall of all that it hands over.
+    for bound in retrieved - ranked:
+        cards.append(
+            {
+                "label": f"Recall@{bound}, retriever",
+                "value": texts.number(evaluation.overall[metric_name("retriever", "recall", bound)].value),
+                "note": "what the ranker can reach at most",
+            }
+        )
     if CASCADE_LOSS in evaluation.overall:
         loss = evaluation.overall[CASCADE_LOSS]
         cards.append(

@@ -62,12 +62,22 @@ def test_no_gradient_flows_through_the_proposal(sampler: dict[str, Any]) -> None
     assert tape.gradient(total, model.trainable_variables) == [None] * len(model.trainable_variables)
 
 
+def test_draws_that_the_context_excludes_are_no_negatives() -> None:
+    model = tiny.make_model(num_negatives=20)
+    context = CONTEXT._replace(exclude=tf.constant([[0, 0, 2, 4, 6], [1, 3, 5, 8, 20], [0, 0, 0, 0, 0]], tf.int64))
+    proposals = model.propose(context, POSITIVES, SEED)
+    known = [{2, 4, 6}, {1, 3, 5, 8, 20}, {9}]
+    expected = [[item not in row for item in ids] for ids, row in zip(proposals.ids[:, 1:].numpy(), known, strict=True)]
+    np.testing.assert_array_equal(proposals.negatives, expected)
+    assert 0 < np.mean(expected) < 1
+
+
 # The residual.
 
 
 def test_a_residual_ranker_starts_from_the_retrievers_order() -> None:
     model = tiny.make_model(**SEQUENTIAL)
-    ids, retriever_scores = model.retrieve(CONTEXT, tf.zeros([3, 1], tf.int64), 10)
+    ids, retriever_scores = model.retrieve(CONTEXT, 10)
     np.testing.assert_allclose(model.rank(CONTEXT, ids), retriever_scores, rtol=1e-5, atol=1e-6)
 
 
@@ -96,9 +106,9 @@ def test_no_gradient_flows_from_the_ranker_into_the_retriever() -> None:
 
 def test_retrieval_is_exact() -> None:
     model = tiny.make_model()
-    exclude = tf.constant([[1, 2], [3, 0], [0, 0]], tf.int64)
-    found = model.retrieve(CONTEXT, exclude, 7)
-    expected = exact_top_k(model.retriever.query(CONTEXT), model.retriever.all_candidates(), exclude, 7)
+    context = CONTEXT._replace(exclude=tf.constant([[1, 2], [3, 0], [0, 0]], tf.int64))
+    found = model.retrieve(context, 7)
+    expected = exact_top_k(model.retriever.query(context), model.retriever.all_candidates(), context.exclude, 7)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -203,7 +213,7 @@ def test_every_step_draws_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({seed for seed, _ in seeds}) == 1
 
 
-@pytest.mark.parametrize("algorithm", ["corr", "independent", "retriever_only"])
+@pytest.mark.parametrize("algorithm", ["corr", "independent", "ranker_only", "retriever_only"])
 def test_what_is_logged_is_finite_and_includes_the_indexs_diagnostics(algorithm: str) -> None:
     model = tiny.make_model(sampler=tiny.MIDX, algorithm={"name": algorithm})
     logged = model.train_step(BATCH)

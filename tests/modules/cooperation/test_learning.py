@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from modules.context import Context
 from modules.cooperation.base import TwoStageModel
 from tests.modules import tiny
 
@@ -22,6 +23,7 @@ ALGORITHMS = [
     {"name": "retriever_only", "loss": "bpr"},
     {"name": "retriever_only", "loss": "binary_cross_entropy"},
 ]
+DSSM = {"name": "dssm", "hidden_units": [8], "dropout": 0.0}
 
 
 def train(model: TwoStageModel, batch: Any, steps: int) -> list[float]:
@@ -34,19 +36,27 @@ def train(model: TwoStageModel, batch: Any, steps: int) -> list[float]:
     return losses
 
 
-def two_stage_answer(model: TwoStageModel, context: Any, exclude: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def two_stage_answer(model: TwoStageModel, context: Context) -> tuple[np.ndarray, np.ndarray]:
     """Returns each context's best item of the first stage and of both."""
-    retrieved, _ = model.retrieve(context, exclude, 5)
+    retrieved, _ = model.retrieve(context, 5)
     best = tf.argmax(model.rank(context, retrieved), axis=1)
     return retrieved[:, 0].numpy(), tf.gather(retrieved, best, batch_dims=1).numpy()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda options: "-".join(map(str, options.values())))
-def test_a_groups_missing_item_comes_first(algorithm: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "retriever"),
+    [
+        *((algorithm, tiny.MF) for algorithm in ALGORITHMS),
+        ({"name": "retriever_only", "loss": "sampled_softmax"}, DSSM),
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_a_groups_missing_item_comes_first(algorithm: dict[str, Any], retriever: dict[str, Any]) -> None:
     """Users take the items of their group, each but for one that the others of the group have."""
     ranker = {"name": "none"} if algorithm["name"] == "retriever_only" else CALM_DEEPFM
     model = tiny.make_model(
         tiny.make_corpus(ITEMS, USERS),
+        retriever=retriever,
         ranker=ranker,
         sampler=tiny.MIDX if algorithm["name"] == "corr" else tiny.UNIFORM,
         # Too narrow to learn by heart who lacks what.
@@ -64,19 +74,30 @@ def test_a_groups_missing_item_comes_first(algorithm: dict[str, Any]) -> None:
     losses = train(model, (context, tf.constant(taken.ravel())), 50)
     assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
 
-    asked = tiny.make_context(users.tolist(), [[]] * USERS)
-    for answer in two_stage_answer(model, asked, tf.constant(taken)):
+    asked = tiny.make_context(users.tolist(), [[]] * USERS, exclude=taken)
+    for answer in two_stage_answer(model, asked):
         np.testing.assert_array_equal(answer, withheld)
 
 
-def test_the_next_item_of_an_unseen_history_comes_first() -> None:
+@pytest.mark.parametrize(
+    ("retriever", "algorithm"),
+    [
+        (tiny.SASREC, {"name": "corr"}),
+        ({"name": "caser"}, {"name": "retriever_only"}),
+        ({"name": "gru4rec"}, {"name": "retriever_only"}),
+        ({"name": "bert4rec", "blocks": 1}, {"name": "masked_items", "last_only_share": 0.5}),
+    ],
+    ids=["sasrec-corr", "caser", "gru4rec", "bert4rec"],
+)
+def test_the_next_item_of_an_unseen_history_comes_first(retriever: dict[str, Any], algorithm: dict[str, Any]) -> None:
     """Item i is followed by i + 1; trained on histories of two, three and five items, asked with four."""
     model = tiny.make_model(
         tiny.make_corpus(ITEMS, 1),
-        retriever={**tiny.SASREC, "dropout": 0.0},
-        ranker={**tiny.DIN, "dropout": 0.0},
+        retriever={**retriever, "dropout": 0.0},
+        ranker={**tiny.DIN, "dropout": 0.0} if algorithm["name"] == "corr" else {"name": "none"},
         sampler=tiny.MIDX,
         num_negatives=8,
+        algorithm=algorithm,
     )
 
     def histories(length: int) -> list[list[int]]:
@@ -87,5 +108,5 @@ def test_the_next_item_of_an_unseen_history_comes_first() -> None:
     losses = train(model, (trained, tf.tile(successors, [3])), 120)
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     asked = tiny.make_context([1] * ITEMS, histories(4))
-    for answer in two_stage_answer(model, asked, asked.history):
+    for answer in two_stage_answer(model, asked._replace(exclude=asked.history)):
         np.testing.assert_array_equal(answer, successors)

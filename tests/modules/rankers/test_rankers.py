@@ -1,5 +1,6 @@
 """What every ranker promises, whatever its network."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,12 @@ ITEMS, USERS = 20, 6
 HISTORIES = [[1, 2, 3, 4, 5], [6, 7], []]
 CONTEXT = tiny.make_context([1, 2, 0], HISTORIES)
 CANDIDATES = tf.constant([[4, 9, 1, 20], [1, 1, 7, 2], [3, 5, 8, 11]], tf.int64)
-NAMES = sorted(RANKERS)
+VARIANTS = {
+    "bst-published": ("bst", {"history_sees_target": True}),
+    "dcn-low-rank": ("dcn", {"projection_dim": 3}),
+}
+NAMES = sorted([*RANKERS, *VARIANTS])
+LEARNING = [name for name in NAMES if name != "none"]
 
 
 def make_corpus() -> Corpus:
@@ -30,9 +36,10 @@ def make_corpus() -> Corpus:
 
 
 def make_ranker(name: str, length: int = tiny.HISTORY, **options: Any) -> Ranker:
-    """Returns a built ranker of random weights."""
+    """Returns a built ranker of random weights; `name` is a registered one or a variant's."""
+    name, variant = VARIANTS.get(name, (name, {}))
     if name != "none":
-        options = {"hidden_units": [8, 4], **options}
+        options = {"hidden_units": [8, 4], **variant, **options}
     config = tiny.make_config(history_length=length)
     ranker = RANKERS[name](make_corpus(), config, RANKERS.options(name, options), seed=1)
     score(ranker, tiny.make_context([1], [[1]], length), CANDIDATES[:1])
@@ -84,7 +91,7 @@ def test_no_candidates_and_no_contexts_are_answered(name: str) -> None:
     assert score(ranker, nobody, CANDIDATES[:0]).shape == (0, 4)
 
 
-@pytest.mark.parametrize("name", ["deepfm", "din"])
+@pytest.mark.parametrize("name", LEARNING)
 def test_dropout_works_in_training_alone(name: str) -> None:
     ranker = make_ranker(name, dropout=0.5)
     calm, again = (score(ranker, CONTEXT, CANDIDATES) for _ in range(2))
@@ -94,7 +101,7 @@ def test_dropout_works_in_training_alone(name: str) -> None:
     assert np.abs(first - second).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["deepfm", "din"])
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_weight_learns(name: str) -> None:
     ranker = make_ranker(name)
     with tf.GradientTape() as tape:
@@ -102,10 +109,51 @@ def test_every_weight_learns(name: str) -> None:
     for variable, gradient in zip(
         ranker.trainable_variables, tape.gradient(total, ranker.trainable_variables), strict=True
     ):
-        # A softmax does not feel a constant added to all its logits.
-        if variable.shape == (1,) and name == "din" and "dense/bias" in variable.name:
+        # A softmax does not feel a constant added to all its logits, or to all its keys.
+        if (variable.shape == (1,) and name == "din" and "dense/bias" in variable.name) or "key/bias" in variable.name:
             continue
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_saved_ranker_scores_as_it_did(name: str, tmp_path: Path) -> None:
+    ranker = make_ranker(name)
+    specification = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], tf.int64), CONTEXT)
+    ids = tf.TensorSpec([None, None], tf.int64)
+    module = tf.Module()
+    module.ranker = ranker
+    module.score = tf.function(lambda *args: score(ranker, Context(*args[:-1]), args[-1]), [*specification, ids])
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    for candidates in (CANDIDATES, CANDIDATES[:, :1], tf.tile(CANDIDATES, [1, 20])):
+        np.testing.assert_allclose(
+            loaded.score(*CONTEXT, candidates), score(ranker, CONTEXT, candidates), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_few_positives_are_learnt_by_heart(name: str) -> None:
+    users = [1, 2, 3, 4, 5, 6]
+    context = tiny.make_context(users, [[user, user + 7, 20 - user] for user in users])
+    everything = tf.tile(tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis], [6, 1])
+    positives = tf.constant([[3, 14, 15, 9, 2, 6]], tf.int64)[0]
+    ranker = make_ranker(name, dropout=0.0)
+    tiny.randomise(ranker, scale=0.1)
+    optimizer = tf.keras.optimizers.Adam(0.02)
+
+    @tf.function(autograph=False)
+    def step() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = score(ranker, context, everything, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(positives - 1, logits))
+        gradients = tape.gradient(loss, ranker.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, ranker.trainable_variables, strict=True))
+        return loss
+
+    for _ in range(150):
+        loss = step()
+    assert loss < 0.1
+    np.testing.assert_array_equal(1 + tf.argmax(score(ranker, context, everything), axis=1), positives)
 
 
 def test_none_leaves_every_order_alone() -> None:

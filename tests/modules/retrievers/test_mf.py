@@ -23,19 +23,8 @@ def test_the_score_is_the_product_of_the_users_and_the_items_vector() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_the_history_does_not_matter() -> None:
-    retriever = make_retriever()
-    queries = [retriever.query(tiny.make_context([3], [history])) for history in ([], [5, 6])]
-    np.testing.assert_array_equal(*queries)
-
-
 def test_candidates_are_rows_of_the_table_of_all() -> None:
     retriever = make_retriever()
     assert isinstance(retriever.all_candidates(), tf.Variable)
     ids = np.array([[2, 3], [4, 0]])
     np.testing.assert_array_equal(retriever.candidates(tf.constant(ids)), retriever.all_candidates().numpy()[ids])
-
-
-def test_a_user_never_trained_on_is_cold_whatever_they_did() -> None:
-    context = tiny.make_context([3, 0, 0], [[], [5], []])
-    np.testing.assert_array_equal(make_retriever().is_cold(context), [False, True, True])

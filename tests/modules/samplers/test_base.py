@@ -127,22 +127,29 @@ class CountingSampler(Sampler):
 
 @pytest.mark.parametrize("in_graph", [True, False])
 def test_refreshes_are_due_at_multiples_of_the_schedule_only(in_graph: bool) -> None:
-    sampler = CountingSampler()
-    when_due = sampler.refresh_when_due
+    sampler, embedded = CountingSampler(), tf.Variable(0)
+
+    def when_due(candidates: tf.Tensor, step: tf.Tensor) -> None:
+        def embed() -> tf.Tensor:
+            embedded.assign_add(1)
+            return candidates
+
+        sampler.refresh_when_due(embed, step)
+
     if in_graph:
         when_due = tf.function(when_due, autograph=False)
     sums = []
     for step in range(8):
         when_due(tf.fill([2, 2], float(step)), tf.constant(step, tf.int64))
         sums.append(float(sampler.latest))
-    assert int(sampler.refreshes) == 3
+    assert int(sampler.refreshes) == int(embedded) == 3
     assert sums == [0.0] * 3 + [12.0] * 3 + [24.0] * 2
 
 
 def test_a_proposal_that_never_changes_is_never_refreshed() -> None:
     sampler = CountingSampler()
     sampler.refresh_steps = None
-    sampler.refresh_when_due(tf.ones([2, 2]), tf.constant(0, tf.int64))
+    sampler.refresh_when_due(lambda: pytest.fail("nothing is to be embedded"), tf.constant(0, tf.int64))
     assert int(sampler.refreshes) == 0
 
 
@@ -153,10 +160,10 @@ def test_between_refreshes_log_q_is_that_of_the_index_that_draws(name: str) -> N
     ids = tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis]
     old, moved = sampler.log_prob(query, ids), normals(ITEMS + 1, WIDTH, seed=2)
     for step in range(1, 5):
-        sampler.refresh_when_due(moved, tf.constant(step, tf.int64))
+        sampler.refresh_when_due(lambda: moved, tf.constant(step, tf.int64))
     draws = sampler.sample(query, 20_000, SEED)
     np.testing.assert_allclose(draws.log_q, gather_columns(old, draws.ids - 1), rtol=1e-4, atol=1e-5)
     for row, stated in zip(draws.ids.numpy(), np.exp(old.numpy()), strict=True):
         assert chi_square(row, np.append(0, stated)) > SIGNIFICANCE
-    sampler.refresh_when_due(moved, tf.constant(5, tf.int64))
+    sampler.refresh_when_due(lambda: moved, tf.constant(5, tf.int64))
     assert np.abs(sampler.log_prob(query, ids) - old).max() > 0.1

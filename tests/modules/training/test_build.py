@@ -58,3 +58,7 @@ def test_the_corpus_must_hold_what_is_asked_of_it(key: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_model(config, tiny.make_corpus(20), seed=1)
     check_corpus(config, tiny.make_corpus(21))
+
+
+def test_all_candidates_fit_every_corpus() -> None:
+    check_corpus(tiny.make_config(candidates="all"), tiny.make_corpus(5))

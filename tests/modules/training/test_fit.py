@@ -104,7 +104,7 @@ def test_the_history_has_losses_diagnostics_and_validation(unbroken: FitResult) 
     for entry in unbroken.history:
         assert expected | {"val_retriever_recall@10", "val_retriever_ndcg@10", *CLOCKS} <= entry.keys()
         assert all(np.isfinite(value) for value in entry.values())
-    assert unbroken.history[-1]["loss"] < unbroken.history[0]["loss"]
+    assert unbroken.history[-1]["retriever_loss"] < unbroken.history[0]["retriever_loss"]
 
 
 def test_weight_decay_shrinks_what_is_not_trained(data: Path, tmp_path: Path) -> None:

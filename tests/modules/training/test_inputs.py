@@ -29,7 +29,11 @@ def slow_windows(users: list[int], rows: list[list[int]], task: str, length: int
 
 def as_windows(batch: tuple[Any, tf.Tensor]) -> list[Window]:
     context, positives = batch
-    columns = (context.user.numpy(), context.history.numpy(), positives.numpy())
+    return windows_of(context.user, context.history, positives)
+
+
+def windows_of(users: tf.Tensor, histories: tf.Tensor, positives: tf.Tensor) -> list[Window]:
+    columns = (users.numpy(), histories.numpy(), positives.numpy())
     return [(int(u), tuple(h.tolist()), int(p)) for u, h, p in zip(*columns, strict=True)]
 
 
@@ -48,9 +52,10 @@ def test_windows_are_those_of_the_protocol(task: str, length: int) -> None:
     rows = random_rows(30, seed=length)
     users = np.random.default_rng(1).integers(0, 50, 30).tolist()
     items = tf.ragged.constant(rows, tf.int64, row_splits_dtype=tf.int64)
-    found = expand_windows(tf.constant(users, tf.int64), items, task, length)
-    assert as_windows(found) == slow_windows(users, rows, task, length)
-    assert found[0].history.shape[1] == length
+    found = expand_windows(items, task, length)
+    owners = tf.gather(tf.constant(users, tf.int64), found.rows)
+    assert windows_of(owners, found.history, found.positives) == slow_windows(users, rows, task, length)
+    assert found.history.shape[1] == length
     assert {tensor.dtype for tensor in tf.nest.flatten(found)} == {tf.int64}
 
 
@@ -60,9 +65,9 @@ def test_users_with_next_to_nothing_have_next_to_no_windows(task: str, rows: lis
     items = tf.RaggedTensor.from_row_lengths(
         tf.constant([item for row in rows for item in row], tf.int64), tf.constant([len(row) for row in rows], tf.int64)
     )
-    found = expand_windows(tf.range(len(rows), dtype=tf.int64), items, task, 3)
-    assert as_windows(found) == slow_windows(list(range(len(rows))), rows, task, 3)
-    assert len(as_windows(found)) == (task == "general" and rows == [[5]])
+    found = windows_of(*expand_windows(items, task, 3))
+    assert found == slow_windows(list(range(len(rows))), rows, task, 3)
+    assert len(found) == (task == "general" and rows == [[5]])
 
 
 # Epochs.
@@ -77,8 +82,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [tiny.write_records(folder / f"part-{i}.gz", records[4 * i : 4 * i + 4]) for i in range(3)]
 
 
-def make_examples(shards: list[str], batch_size: int = 6, shuffle_users: int = 2) -> TrainingExamples:
-    return TrainingExamples(shards, "sequential", 3, batch_size, shuffle_users)
+def make_examples(
+    shards: list[str], batch_size: int = 6, shuffle_users: int = 2, known_items: int = 4
+) -> TrainingExamples:
+    return TrainingExamples(shards, "sequential", 3, batch_size, shuffle_users, known_items)
 
 
 def all_windows(shards: list[str]) -> list[Window]:
@@ -130,12 +137,28 @@ def test_users_shuffled_together_mix(shards: list[str]) -> None:
 
 
 def test_the_general_task_has_every_item_and_no_history(shards: list[str]) -> None:
-    examples = TrainingExamples(shards, "general", 3, 8, 4)
+    examples = TrainingExamples(shards, "general", 3, 8, 4, 0)
     (batches,) = take_epochs(examples, seed=5, epochs=1)
     histories = {history for batch in batches for _, history, _ in batch}
     assert histories == {(0, 0, 0)}
     # A user's first item is a positive too.
     assert (8, (0, 0, 0), 4) in [window for batch in batches for window in batch]
+
+
+@pytest.mark.parametrize("known_items", [0, 1, 4, 50])
+def test_contexts_exclude_their_users_latest_known_items(shards: list[str], known_items: int) -> None:
+    rows: dict[int, list[int]] = {}
+    for batch in inputs.read_records(shards, ["user", "target"], 3):
+        rows |= dict(zip(batch["user"].flat_values.numpy().tolist(), batch["target"].to_list(), strict=True))
+    examples = make_examples(shards, known_items=known_items)
+    seen = 0
+    for context, _ in examples.epochs(5).take(-(-examples.count() // examples.batch_size)):
+        assert context.exclude.shape[1] == known_items
+        for user, excluded in zip(context.user.numpy(), context.exclude.numpy(), strict=True):
+            known = sorted([item for item in rows[user] if item][::-1][:known_items])
+            np.testing.assert_array_equal(excluded, [0] * (known_items - len(known)) + known)
+            seen += 1
+    assert seen == examples.count()
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
@@ -173,7 +196,7 @@ def test_evaluation_users_have_their_history_cut_for_the_encoder_and_whole_for_t
     # The second user's only target is unknown to the model.
     np.testing.assert_array_equal(found.context.user, [3, 0])
     np.testing.assert_array_equal(found.context.history, [[2, 5, 4], [0, 0, 0]])
-    np.testing.assert_array_equal(found.exclude, [[1, 0, 2, 5, 4], [0, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(found.context.exclude, [[1, 0, 2, 5, 4], [0, 0, 0, 0, 0]])
     np.testing.assert_array_equal(found.targets, [[7, 0, 0], [0, 8, 9]])
 
 

@@ -103,9 +103,7 @@ def test_later_epochs_see_the_weights_as_they_are_then(tmp_path: Path) -> None:
 
 def test_a_batch_of_nobody_counts_for_nothing() -> None:
     model = make_model()
-    nobody = EvaluationUsers(
-        tiny.make_context([], []), exclude=tf.zeros([0, 2], tf.int64), targets=tf.zeros([0, 1], tf.int64)
-    )
+    nobody = EvaluationUsers(tiny.make_context([], []), targets=tf.zeros([0, 1], tf.int64))
     assert all(values.shape == (0,) for values in evaluate_batch(model, nobody, CANDIDATES).values())
     values = {"recall": tf.constant([1.0, 0.0])}
     assert mean_over_users([values, {"recall": tf.zeros([0])}]) == {"recall": 0.5}

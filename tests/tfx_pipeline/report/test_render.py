@@ -3,6 +3,7 @@
 import html.parser
 import math
 import os
+import re
 import statistics
 
 import pytest
@@ -11,7 +12,7 @@ from tests.tfx_pipeline import tiny_runs as tiny
 from tests.tfx_pipeline.report import made_up
 from tfx_pipeline.components.anomalies import Anomaly
 from tfx_pipeline.report import collect, render, write
-from tfx_pipeline.report.facts import Item, Step, UserExample
+from tfx_pipeline.report.facts import Evaluation, Item, Metric, Step, UserExample
 
 _VOID = {"meta", "img", "br"}
 
@@ -102,6 +103,18 @@ def test_a_refused_model_beside_an_accepted_one():
     page = _Page(render(made_up.facts(models=[made_up.model(), refused])))
     assert page.sections["verdict"] == "Only corr may be served"
     assert "the serving check failed: no <answer>" in page.sections["models"]
+
+
+def test_what_the_ranker_can_reach_is_told_where_the_retriever_bounds_it():
+    bounded = made_up.model()
+    overall = {**made_up.metrics(0.3, 0.25), "two_stage/recall@10": Metric(0.5, 0.01, 100)}
+    overall["retriever/recall@10"] = Metric(0.4, 0.01, 100)
+    free = made_up.model(evaluation=Evaluation(overall, [], {}, []))
+    bound = "Recall@100, retriever 0.8000 what the ranker can reach at most"
+    pages = [" ".join(render(made_up.facts(models=[model])).split()) for model in (bounded, free)]
+    texts = [" ".join(re.sub("<[^>]*>", " ", page).split()) for page in pages]
+    assert bound in texts[0]
+    assert "what the ranker can reach" not in texts[1]
 
 
 def test_small_slices_are_not_plotted():
