@@ -1,5 +1,6 @@
 """One training and its test, done once: a finished cell is read, a broken-off one resumes at its last epoch."""
 
+import hashlib
 import json
 import logging
 import shutil
@@ -29,13 +30,13 @@ def run_cell(table: Table, cell: Cell, data: ExperimentData, folder: Path) -> Re
       `cell`, its settings (`model`, `training`), `history` (one dict an epoch), `best_epoch`, `validation` (the best
       `MONITOR`), and `test`: metric name -> mean over the test users.
     """
-    path = folder / f"{cell.slug}.json"
+    path = result_path(table, cell, folder)
     if path.exists():
         return json.loads(path.read_text())
     model_config, training = table.settings(cell)
-    logging.info("%s", cell.slug)
+    logging.info("%s", path.stem)
     started = time.monotonic()
-    work = folder / "checkpoints" / cell.slug
+    work = folder / "checkpoints" / path.stem
     fitted = fit(model_config, training, data.training, str(work))
     users = evaluation_users(data.test, model_config.history_length, _TEST_BATCH)
     candidates = model_config.candidate_count(data.training.corpus.num_items)
@@ -61,6 +62,13 @@ def run_cell(table: Table, cell: Cell, data: ExperimentData, folder: Path) -> Re
     return result
 
 
+def result_path(table: Table, cell: Cell, folder: Path) -> Path:
+    """Returns the file of a cell's result; it names all settings by a digest, so that changed ones are another cell."""
+    sections = (table.datasets[cell.dataset].data, *table.settings(cell))
+    settings = json.dumps([section.model_dump() for section in sections], sort_keys=True)
+    return folder / f"{cell.slug}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.json"
+
+
 def run_cells(table: Table, datasets: Sequence[str], folder: Path, root: str) -> Results:
     """Runs what is missing of a table: the search of every method, then its best point from the other seeds.
 
@@ -73,7 +81,7 @@ def run_cells(table: Table, datasets: Sequence[str], folder: Path, root: str) ->
         methods = table.datasets[name].methods
         for method in methods:
             searched = [
-                run_cell(table, Cell(name, method, point, table.seeds[0]), data, folder) for point in table.points()
+                run_cell(table, Cell(name, method, point, table.seeds[0]), data, folder) for point in table.points(name)
             ]
             results[name, method] = [_best(searched)]
         # Seed by seed, so that a table broken off compares its methods over the same seeds.
@@ -90,10 +98,10 @@ def finished_cells(table: Table, datasets: Sequence[str], folder: Path) -> Resul
     for name, method in table.pairs():
         if name not in datasets:
             continue
-        searched = _read([Cell(name, method, point, table.seeds[0]) for point in table.points()], folder)
+        searched = _read(table, [Cell(name, method, point, table.seeds[0]) for point in table.points(name)], folder)
         if searched:
             best = _best(searched)
-            others = _read([Cell(name, method, _point(best), seed) for seed in table.seeds[1:]], folder)
+            others = _read(table, [Cell(name, method, _point(best), seed) for seed in table.seeds[1:]], folder)
             results[name, method] = [best, *others]
     return results
 
@@ -106,6 +114,6 @@ def _point(result: Result) -> tuple[tuple[str, Any], ...]:
     return tuple((key, value) for key, value in result["cell"]["point"])
 
 
-def _read(cells: Sequence[Cell], folder: Path) -> list[Result]:
-    paths = [folder / f"{cell.slug}.json" for cell in cells]
+def _read(table: Table, cells: Sequence[Cell], folder: Path) -> list[Result]:
+    paths = [result_path(table, cell, folder) for cell in cells]
     return [json.loads(path.read_text()) for path in paths if path.exists()]

@@ -23,7 +23,7 @@ class Cell(NamedTuple):
 
     @property
     def slug(self) -> str:
-        """A file name for the cell."""
+        """A name for the cell, fit for a file's."""
         point = "-".join(f"{key}={value}" for key, value in self.point)
         return re.sub(r"[^\w=.+-]", "_", f"{self.dataset}-{self.method}-{point}-seed={self.seed}")
 
@@ -45,6 +45,10 @@ class Dataset(Section):
     label: str
     data: DataConfig
     methods: dict[str, Method]
+    training: dict[str, Any] = {}
+    """Settings all methods share on this data set; they go before the table's."""
+    search: dict[str, list[Any]] | None = None
+    """In place of the table's search; {} is none."""
 
 
 class Table(Section):
@@ -60,16 +64,18 @@ class Table(Section):
     """Dotted key of the settings -> values tried; every method gets the same grid, judged on validation, first seed."""
     seeds: list[int] = [1, 2, 3]
 
-    def points(self) -> list[tuple[tuple[str, Any], ...]]:
-        """Returns the points of the search's grid."""
-        keys = sorted(self.search)
-        grid = itertools.product(*(self.search[key] for key in keys))
+    def points(self, dataset: str) -> list[tuple[tuple[str, Any], ...]]:
+        """Returns the points of the search's grid on a data set."""
+        own = self.datasets[dataset].search
+        search = self.search if own is None else own
+        keys = sorted(search)
+        grid = itertools.product(*(search[key] for key in keys))
         return [tuple(zip(keys, values, strict=True)) for values in grid]
 
     def search_cells(self) -> Iterator[Cell]:
         """Returns the cells that choose each method's point."""
         for dataset, method in self.pairs():
-            for point in self.points():
+            for point in self.points(dataset):
                 yield Cell(dataset, method, point, self.seeds[0])
 
     def pairs(self) -> Iterator[tuple[str, str]]:
@@ -78,12 +84,26 @@ class Table(Section):
             for method in dataset.methods:
                 yield name, method
 
+    def quick(self) -> "Table":
+        """Returns the smoke run: one epoch, one seed, one point of the search."""
+        datasets = {
+            name: dataset.model_copy(
+                update={
+                    "training": {**dataset.training, "epochs": 1},
+                    "search": {key: [value] for key, value in self.points(name)[0]},
+                }
+            )
+            for name, dataset in self.datasets.items()
+        }
+        return self.model_copy(update={"seeds": self.seeds[:1], "datasets": datasets})
+
     def settings(self, cell: Cell) -> tuple[ModelConfig, TrainingConfig]:
         """Returns the validated settings of a cell."""
-        method = self.datasets[cell.dataset].methods[cell.method]
+        dataset = self.datasets[cell.dataset]
+        method = dataset.methods[cell.method]
         values = {
             "model": merge(self.model, method.model),
-            "training": merge(self.training, method.training, {"seed": cell.seed}),
+            "training": merge(self.training, dataset.training, method.training, {"seed": cell.seed}),
         }
         for key, value in cell.point:
             values = merge(values, _nest(key, value, values))

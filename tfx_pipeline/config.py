@@ -102,6 +102,11 @@ class PipelineConfig(Section):
         return os.path.join(os.path.abspath(self.root), "checkpoints", self.name)
 
     @property
+    def log_dir(self) -> str:
+        """Folder of the tracebacks of failed runs."""
+        return os.path.join(os.path.abspath(self.root), "logs", self.name)
+
+    @property
     def report_path(self) -> str:
         """File of the HTML report."""
         return os.path.join(os.path.abspath(self.root), "report", f"{self.name}.html")

@@ -26,6 +26,11 @@ class ComponentLines(logging.Filter):
         super().__init__()
         self._started: dict[str, float] = {}
 
+    @property
+    def running(self) -> str | None:
+        """The component that was started last and has not finished."""
+        return next(reversed(self._started), None)
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets through warnings, this project's own lines and the components' lines, rewritten."""
         message = record.getMessage()
@@ -38,18 +43,19 @@ class ComponentLines(logging.Filter):
             return True
         if finished := _FINISHED.search(message):
             name = finished.group(1)
-            seconds = time.monotonic() - self._started.get(name, time.monotonic())
+            seconds = time.monotonic() - self._started.pop(name, time.monotonic())
             record.msg, record.args = f"{name} done in {seconds:.1f} s", ()
             return True
         own = any(package in record.pathname for package in _OWN_PACKAGES)
         return own or record.levelno >= logging.WARNING
 
 
-def set_up() -> None:
-    """Configures the process's logging for a run at a terminal."""
+def set_up() -> ComponentLines:
+    """Configures the process's logging for a run at a terminal, and returns the filter, which knows what runs."""
     handler = absl_logging.get_absl_handler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(ComponentLines())
+    lines = ComponentLines()
+    handler.addFilter(lines)
     handler.python_handler.stream = sys.stderr
     root = logging.getLogger()
     root.handlers = [handler]
@@ -58,3 +64,4 @@ def set_up() -> None:
     absl_logging.use_absl_handler()
     for name in ("tensorflow", "apache_beam", "google", "h5py", "matplotlib", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    return lines

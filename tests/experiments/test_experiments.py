@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import report
-from experiments.cells import finished_cells
+from experiments.cells import finished_cells, result_path
 from experiments.config import Cell, Table, load_table, merge
 
 _TABLES = Path(__file__).parents[2] / "experiments"
@@ -44,6 +44,24 @@ def test_search_is_the_same_grid_for_every_method() -> None:
     assert points["plain"] == points["both"]
     assert len(points["both"]) == 4
     assert {cell.seed for cell in cells} == {5}
+
+
+def test_a_data_set_may_have_settings_and_a_search_of_its_own() -> None:
+    values = _table(search={"training.weight_decay": [0.0, 0.1]}).model_dump()
+    values["datasets"]["other"] = {**values["datasets"]["small"], "training": {"epochs": 5}, "search": {}}
+    table = Table(**values)
+    assert len(table.points("small")) == 2
+    assert table.points("other") == [()]
+    epochs = [table.settings(Cell(name, "both", (), 1))[1].epochs for name in ("small", "other")]
+    assert epochs == [3, 5]
+
+
+def test_the_smoke_run_is_one_epoch_of_one_cell_a_method() -> None:
+    table = _table(search={"training.weight_decay": [0.1, 0.2]}, seeds=[5, 6]).quick()
+    cells = list(table.search_cells())
+    assert [(cell.method, cell.seed) for cell in cells] == [("plain", 5), ("both", 5)]
+    assert all(table.settings(cell)[1].epochs == 1 for cell in cells)
+    assert all(table.settings(cell)[1].weight_decay == 0.1 for cell in cells)
 
 
 def test_cell_settings_come_in_layers() -> None:
@@ -103,12 +121,20 @@ def test_what_a_method_is_not_measured_by_is_left_empty(tmp_path: Path) -> None:
         assert [row["retriever_recall@100"] for row in csv.DictReader(file)] == [""]
 
 
+def test_a_cell_of_other_settings_is_another_cell(tmp_path: Path) -> None:
+    cell = Cell("small", "both", (), 1)
+    first, again = (result_path(_table(), cell, tmp_path) for _ in range(2))
+    assert first == again
+    changed = [_table(training={"epochs": 4}), _table(model={"embedding_dim": 8})]
+    assert len({first, *(result_path(table, cell, tmp_path) for table in changed)}) == 3
+
+
 def test_unfinished_cells_and_methods_are_left_out(tmp_path: Path) -> None:
     table = _table(search={"training.weight_decay": [0.0, 0.1]}, seeds=[1, 2, 3])
     better = (("training.weight_decay", 0.1),)
     for point, seed, validation in ((better, 1, 0.4), ((("training.weight_decay", 0.0),), 1, 0.3), (better, 3, 0.2)):
         cell = Cell("small", "both", point, seed)
-        (tmp_path / f"{cell.slug}.json").write_text(json.dumps({"cell": cell._asdict(), "validation": validation}))
+        result_path(table, cell, tmp_path).write_text(json.dumps({"cell": cell._asdict(), "validation": validation}))
     results = finished_cells(table, ["small"], tmp_path)
     assert list(results) == [("small", "both")]
     assert [result["validation"] for result in results["small", "both"]] == [0.4, 0.2]

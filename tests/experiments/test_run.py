@@ -1,0 +1,93 @@
+"""A table from its file to its report, through the pipeline's own data half and training."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments import run
+from tests.tfx_pipeline.small_table import write_table
+
+
+def _write_experiment(folder: Path) -> Path:
+    write_table(folder / "table.csv")
+    data = {
+        "source": "csv",
+        "task": "general",
+        "path": str(folder / "table.csv"),
+        "columns": {"user": "who", "item": "what", "timestamp": "when"},
+        "min_user_interactions": 5,
+        "min_item_interactions": 5,
+    }
+    alone = {"ranker": {"name": "none"}, "algorithm": {"name": "retriever_only"}}
+    methods = {
+        "alone": {"label": "Alone", "baseline": True, "model": alone},
+        "both": {"label": "Both", "model": {"ranker": {"name": "deepfm", "hidden_units": [4]}}},
+    }
+    table = {
+        "title": "A small table",
+        "datasets": {"small": {"label": "Small", "data": data, "methods": methods}},
+        "model": {
+            "embedding_dim": 4,
+            "history_length": 4,
+            "num_negatives": 4,
+            "candidates": 20,
+            "retriever": {"name": "mf"},
+            "sampler": {"name": "uniform"},
+        },
+        "training": {"epochs": 3, "batch_size": 128},
+        "search": {"training.weight_decay": [0.0, 0.1]},
+        "seeds": [1, 2],
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(table))
+    return path
+
+
+def _results(root: Path, name: str) -> dict[str, tuple[int, dict]]:
+    files = sorted((root / name).glob("*.json"))
+    return {file.name: (file.stat().st_mtime_ns, json.loads(file.read_text())) for file in files}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a smoke run, the whole table, and the table once more have been run."""
+    folder = tmp_path_factory.mktemp("experiment")
+    table = _write_experiment(folder)
+    root = ["--root", str(folder / "root")]
+    assert run.main([str(table), "--quick", *root]) == 0
+    assert run.main([str(table), "--output", str(folder / "report"), *root]) == 0
+    return folder
+
+
+def test_a_smoke_run_reports_beside_its_results(folder: Path) -> None:
+    results = _results(folder / "root", "small-quick")
+    assert len(results) == 2
+    assert all(len(result["history"]) == 1 for _, result in results.values())
+    assert "| Both |" in (folder / "root" / "small-quick" / "small.md").read_text()
+
+
+def test_every_method_gets_the_search_and_the_seeds(folder: Path) -> None:
+    cells = [result["cell"] for _, result in _results(folder / "root", "small").values()]
+    for method in ("alone", "both"):
+        own = [cell for cell in cells if cell["method"] == method]
+        assert sorted(cell["seed"] for cell in own) == [1, 1, 2]
+    text = (folder / "report" / "small.md").read_text()
+    assert "| Alone |" in text
+    assert "| Both |" in text
+
+
+def test_a_finished_cell_is_never_run_twice(folder: Path) -> None:
+    before = _results(folder / "root", "small")
+    lost = next(name for name in before if "both" in name and "seed=2" in name)
+    (folder / "root" / "small" / lost).unlink()
+    assert (
+        run.main([str(folder / "small.yaml"), "--output", str(folder / "report"), "--root", str(folder / "root")]) == 0
+    )
+    after = _results(folder / "root", "small")
+    assert after.keys() == before.keys()
+    assert [name for name in after if after[name][0] != before[name][0]] == [lost]
+    # Equal settings and seed end where they did before.
+    assert after[lost][1]["test"] == pytest.approx(before[lost][1]["test"], abs=1e-6)
+    assert not list((folder / "root" / "small" / "checkpoints").iterdir())
