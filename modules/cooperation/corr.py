@@ -34,6 +34,8 @@ class CoRR(TwoStageModel):
         """Draws equal to the positive, or excluded by the context, do not count as negatives. False: all count."""
         shared_draws: int = pydantic.Field(16, ge=0)
         """How many of each context's draws all contexts of the batch share in the retriever's loss; 0: none."""
+        mask_shared_draws: bool = True
+        """Whether shared draws that a context excludes do not count for it; False: M learns the whole corpus' order."""
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""
@@ -76,8 +78,9 @@ class CoRR(TwoStageModel):
         shared = tf.reshape(proposals.ids[:, 1 : 1 + self.options.shared_draws], [-1])
         candidates = self.retriever.candidates(shared)
         scores = tf.matmul(proposals.query, candidates, transpose_b=True)
-        excluded = context.excludes(tf.broadcast_to(shared, tf.shape(scores)))
-        negatives = tf.not_equal(shared, positives[:, tf.newaxis]) & ~excluded
+        negatives = tf.not_equal(shared, positives[:, tf.newaxis])
+        if self.options.mask_shared_draws:
+            negatives &= ~context.excludes_shared(shared)
         return losses.sampled_log_softmax(
             proposals.retriever_scores[:, 0],
             scores,

@@ -16,6 +16,13 @@ def _refusal(tmp_path: Path, text: str) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("path", sorted(DEFAULT_CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_what_is_shipped_is_valid(path: Path) -> None:
+    data = "table.csv" if path.stem == "csv" else None
+    config = load_config(path, data)
+    assert config.data.path == data
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -116,10 +116,12 @@ def test_the_retrievers_gradient_is_that_of_a_constant_proposal(sampler: dict) -
 
 
 @pytest.mark.parametrize("known", [[[], [], []], [[1, 3, 5, 7], [0, 2, 4, 8], [0, 0, 0, 20]]])
-@pytest.mark.parametrize("shared", [1, 3, 50])
-def test_shared_draws_serve_every_context_under_the_mean_of_the_proposals(shared: int, known: list[list[int]]) -> None:
+@pytest.mark.parametrize(("shared", "mask"), [(1, True), (3, True), (50, True), (3, False)])
+def test_shared_draws_serve_every_context_under_the_mean_of_the_proposals(
+    shared: int, mask: bool, known: list[list[int]]
+) -> None:
     context = CONTEXT._replace(exclude=tf.constant(known, tf.int64))
-    model = make_model(shared_draws=shared)
+    model = make_model(shared_draws=shared, mask_shared_draws=mask)
     proposals = model.propose(CONTEXT, POSITIVES, SEED)
     pool = proposals.ids.numpy()[:, 1 : 1 + shared].ravel()
     query, items = model.retriever.query(CONTEXT).numpy(), model.retriever.all_candidates().numpy()
@@ -127,7 +129,9 @@ def test_shared_draws_serve_every_context_under_the_mean_of_the_proposals(shared
     expected = []
     for z, positive, excluded in zip(query, POSITIVES.numpy(), known, strict=True):
         own = math.exp(z @ items[positive]) / q[positive - 1]
-        others = sum(math.exp(z @ items[i]) / q[i - 1] for i in pool if i not in {positive, *excluded})
+        others = sum(
+            math.exp(z @ items[i]) / q[i - 1] for i in pool if i not in {positive, *(excluded if mask else ())}
+        )
         expected.append(-math.log(own / (own + others)))
     found = model.stage_losses(context, POSITIVES, SEED).logged["retriever_loss"]
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
