@@ -5,6 +5,7 @@ import re
 import sys
 import time
 
+from absl import flags
 from absl import logging as absl_logging
 
 _STARTED = re.compile(r"Component (\S+) is running\.")
@@ -52,6 +53,8 @@ class ComponentLines(logging.Filter):
 
 def set_up() -> ComponentLines:
     """Configures the process's logging for a run at a terminal, and returns the filter, which knows what runs."""
+    # Nothing here has flags; absl would warn of every line logged before they are read.
+    flags.FLAGS.mark_as_parsed()
     handler = absl_logging.get_absl_handler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     lines = ComponentLines()

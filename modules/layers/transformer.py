@@ -28,19 +28,16 @@ class TransformerBlock(tf.keras.layers.Layer):
         self._output = tf.keras.layers.Dense(width)
         self._output_dropout = Dropout(dropout, seed + 1)
 
-    def call(
-        self, inputs: tf.Tensor, attendable: tf.Tensor, last_only: bool, training: bool = False, first: int = 0
-    ) -> tf.Tensor:
-        """Maps `[B, H, d]` to `[B, H - first, d]`, or to `[B, 1, d]`, the latest position, where `last_only`.
+    def call(self, inputs: tf.Tensor, attendable: tf.Tensor, training: bool = False, first: int = 0) -> tf.Tensor:
+        """Maps `[B, H, d]` to the Q positions from `first` on, `[B, Q, d]`; -1 asks for the latest alone.
 
-        `attendable` is bool `[B or 1, H - first or 1, H]`: which keys each query position may look at; those before
+        `attendable` is bool `[B or 1, Q or 1, H]`: which keys each query position may look at; the positions before
         `first` are looked at alone. A position that may look at nothing looks at everything alike; its output is the
         caller's to disregard.
         """
         normed = self._norm(inputs)
-        start = -1 if last_only else first
-        queries = normed[:, start:] if start else normed
-        residual = inputs[:, start:] if start else inputs
+        queries = normed[:, first:] if first else normed
+        residual = inputs[:, first:] if first else inputs
         attended = self._attention(queries, normed, attention_mask=attendable)
         hidden = residual + self._attention_dropout(attended, training=training)
         updated = self._output(self._hidden(self._feed_forward_norm(hidden)))

@@ -112,7 +112,7 @@ class BST(Ranker):
         states = [self._history_dropout(history, training=training)]
         if not self._history_sees_target:
             for block in self._blocks:
-                states.append(block(states[-1], present[:, tf.newaxis], last_only=False, training=training))
+                states.append(block(states[-1], present[:, tf.newaxis], training=training))
             first_layer += self._history_part(self._output_norm(states.pop()), present)
         return _Encoded(tuple(states), present, first_layer[:, tf.newaxis])
 
@@ -149,7 +149,7 @@ class BST(Ranker):
         attendable = tf.concat([tf.repeat(present[:, tf.newaxis], size, axis=1), itself], axis=-1)
         for block, history in zip(self._blocks, states, strict=True):
             sequence = tf.concat([history, targets], axis=1)
-            targets = block(sequence, attendable, last_only=False, training=training, first=self._history_length)
+            targets = block(sequence, attendable, training=training, first=self._history_length)
         return self._target_kernel(self._output_norm(targets))
 
     def _published(self, history: tf.Tensor, present: tf.Tensor, target: tf.Tensor, training: bool) -> tf.Tensor:
@@ -157,7 +157,7 @@ class BST(Ranker):
         sequence = tf.concat([history, target], axis=1)
         attendable = tf.pad(present, [[0, 0], [0, 1]], constant_values=True)[:, tf.newaxis]
         for block in self._blocks:
-            sequence = block(sequence, attendable, last_only=False, training=training)
+            sequence = block(sequence, attendable, training=training)
         history, target = tf.split(self._output_norm(sequence), [self._history_length, 1], axis=1)
         return self._history_part(history, present)[:, tf.newaxis] + self._target_kernel(target)
 

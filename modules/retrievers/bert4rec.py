@@ -62,19 +62,19 @@ class BERT4Rec(MaskedItemRetriever):
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""
         items = tf.pad(context.history, [[0, 0], [0, 1]])
-        return self._encode(items, self._behind, last_only=True, training=training)[:, 0]
+        return self._encode(items, self._behind, training, first=-1)[:, 0]
 
     def fill(self, items: tf.Tensor, masked: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
-        return self._encode(items, masked, last_only=False, training=training)
+        return self._encode(items, masked, training, first=0)
 
-    def _encode(self, items: tf.Tensor, masked: tf.Tensor, last_only: bool, training: bool) -> tf.Tensor:
+    def _encode(self, items: tf.Tensor, masked: tf.Tensor, training: bool, first: int) -> tf.Tensor:
         attendable = (tf.not_equal(items, 0) | masked)[:, tf.newaxis, :]
         embedded = tf.where(masked[:, :, tf.newaxis], self._mask, tf.gather(self._items, items))
         hidden = self._input_dropout(embedded + self._positions, training=training)
         for block in self._blocks[:-1]:
-            hidden = block(hidden, attendable, last_only=False, training=training)
-        hidden = self._blocks[-1](hidden, attendable, last_only=last_only, training=training)
+            hidden = block(hidden, attendable, training=training)
+        hidden = self._blocks[-1](hidden, attendable, training=training, first=first)
         return self._head_norm(self._head(hidden))
 
     def all_candidates(self) -> tf.Tensor:

@@ -61,8 +61,8 @@ class SASRec(Retriever):
         hidden = self._input_dropout(hidden, training=training)
         for block in self._blocks[:-1]:
             attendable = self._causal & present[:, tf.newaxis, :]
-            hidden = block(hidden, attendable, last_only=False, training=training)
-        last = self._blocks[-1](hidden, present[:, tf.newaxis, :], last_only=True, training=training)
+            hidden = block(hidden, attendable, training=training)
+        last = self._blocks[-1](hidden, present[:, tf.newaxis, :], training=training, first=-1)
         return self._output_norm(last)[:, 0]
 
     def all_candidates(self) -> tf.Tensor:

@@ -19,7 +19,7 @@ def test_the_last_position_alone_is_that_of_the_causal_transformer(blocks: int) 
     weights = tiny.weights_by_name(retriever)
     hidden = tf.gather(retriever.all_candidates(), history) + weights["position_embeddings"]
     for block in retriever._blocks:
-        hidden = block(hidden, causal & present, last_only=False)
+        hidden = block(hidden, causal & present)
     expected = retriever._output_norm(hidden)[:, -1]
     rows = known(retriever)
     np.testing.assert_allclose(retriever.query(CONTEXT)[rows], expected[rows], rtol=1e-4, atol=1e-5)
