@@ -90,6 +90,47 @@ def sampled_kl(
     return tf.reduce_sum(terms, axis=1)
 
 
+def sampled_entropy(
+    teacher_scores: tf.Tensor,
+    student_scores: tf.Tensor,
+    mask: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """The entropy of the teacher's corrected distribution where the student itself is the proposal (CoRR section 4.2).
+
+        H(p),  p = softmax over i in S of (R(i) - M(i))
+
+    With Q = softmax(M), log q = M - const and the student's corrected logits are constant: with n draws that count,
+    `sampled_kl` is log n - H(p). The values are the same, the gradients are not:
+
+    - `sampled_kl` holds log q fixed, and descends along p_i - 1/n in M(i): up for the draws of more than their share;
+    - this one differentiates the proposal in p, and ascends along p_i (log p_i + H): weighed by p, it says little about
+      draws the teacher thinks nothing of, while the other pushes each of them down by up to 1/n.
+
+    Both vanish where R - M is constant, and a step along the first raises the entropy too. No gradient flows into the
+    teacher.
+
+    Args:
+      teacher_scores: float32 `[B, L]`, the ranker's scores of the draws.
+      student_scores: float32 `[B, L]`, the retriever's scores of the draws.
+      mask: bool `[B, L]`, False for draws that do not count; None counts all.
+
+    Returns:
+      float32 `[B]`, between 0 and log n; 0 where a row has no draw that counts.
+
+    Raises:
+      ValueError: where the shapes disagree.
+    """
+    _check_same_shape(teacher_scores=teacher_scores, student_scores=student_scores)
+    logits = tf.stop_gradient(teacher_scores) - student_scores
+    if mask is not None:
+        logits = tf.where(mask, logits, logits.dtype.min)
+    log_p = tf.nn.log_softmax(logits)
+    terms = tf.exp(log_p) * log_p
+    if mask is not None:
+        terms = tf.where(mask, terms, 0.0)
+    return -tf.reduce_sum(terms, axis=1)
+
+
 def full_log_softmax(scores: tf.Tensor, positives: tf.Tensor) -> tf.Tensor:
     """The full log-softmax loss over a whole corpus: what the sampled losses estimate.
 
@@ -118,7 +159,7 @@ def binary_cross_entropy(
     Returns:
       float32 `[B]`.
     """
-    return tf.nn.softplus(-positive_scores) + _masked_mean(tf.nn.softplus(negative_scores), negative_mask)
+    return tf.nn.softplus(-positive_scores) + masked_mean(tf.nn.softplus(negative_scores), negative_mask)
 
 
 def bayesian_personalized_ranking(
@@ -131,10 +172,11 @@ def bayesian_personalized_ranking(
     Arguments and result as in `binary_cross_entropy`.
     """
     differences = positive_scores[:, tf.newaxis] - negative_scores
-    return _masked_mean(tf.nn.softplus(-differences), negative_mask)
+    return masked_mean(tf.nn.softplus(-differences), negative_mask)
 
 
-def _masked_mean(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+def masked_mean(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Returns the mean of float32 `[B, L]` over the columns where `mask` is True, `[B]`; 0 where there is none."""
     if mask is None:
         return tf.reduce_mean(values, axis=1)
     weights = tf.cast(mask, values.dtype)

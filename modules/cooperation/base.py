@@ -63,6 +63,9 @@ class TwoStageModel(tfrs.Model, abc.ABC):
       config: sizes and counts.
       options: the algorithm's own settings.
       seed: of all draws; together with the optimiser's step it determines them.
+
+    Attributes:
+      epoch: int64 scalar variable, the epoch under way, from 0; set by `modules.training.progress.Progress`.
     """
 
     Options: ClassVar[type[AlgorithmOptions]]
@@ -86,6 +89,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self.config = config
         self.options = options
         self._seed = seed
+        self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
         names = [*self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
         self._means = {name: tf.keras.metrics.Mean(name=name) for name in names}
         self._diagnostic_names = sorted(sampler.diagnostics())

@@ -1,11 +1,18 @@
 """Cooperative retriever and ranker."""
 
+from typing import Literal
+
 import pydantic
 import tensorflow as tf
 
 from modules import losses
+from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
+from modules.rankers.base import Ranker
+from modules.retrievers.base import Retriever
+from modules.samplers import SAMPLERS
+from modules.samplers.base import Sampler
 
 
 class CoRR(TwoStageModel):
@@ -30,12 +37,27 @@ class CoRR(TwoStageModel):
 
         kl_weight: float = pydantic.Field(1.0, ge=0)
         """lambda; 0 is the ablation without distillation."""
+        distillation: Literal["kl", "entropy"] = "kl"
+        """`entropy`: log n - H(softmax(R - M)) in place of the KL, for draws from softmax(M) itself alone."""
         mask_accidental_hits: bool = True
         """Draws equal to the positive, or excluded by the context, do not count as negatives. False: all count."""
         shared_draws: int = pydantic.Field(16, ge=0)
         """How many of each context's draws all contexts of the batch share in the retriever's loss; 0: none."""
         mask_shared_draws: bool = True
         """Whether shared draws that a context excludes do not count for it; False: M learns the whole corpus' order."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        ranker: Ranker,
+        sampler: Sampler,
+        config: ModelConfig,
+        options: Options,
+        seed: int,
+    ) -> None:
+        if options.distillation == "entropy":
+            _check_draws_from_the_retriever(config)
+        super().__init__(retriever, ranker, sampler, config, options, seed)
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""
@@ -49,7 +71,10 @@ class CoRR(TwoStageModel):
             retriever_loss = self._shared_retriever_loss(context, proposals)
         else:
             retriever_loss = losses.sampled_log_softmax(retriever_scores[:, 0], retriever_scores[:, 1:], *log_q, mask)
-        kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
+        if self.options.distillation == "entropy":
+            kl = _log_count_less_entropy(ranker_scores[:, 1:], retriever_scores[:, 1:], mask)
+        else:
+            kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
         total = tf.reduce_mean(ranker_loss + retriever_loss + self.options.kl_weight * kl)
         weights = tf.nn.softmax(losses.corrected_logits(ranker_scores[:, 1:], proposals.negative_log_q, mask))
         return StageLosses(
@@ -87,4 +112,25 @@ class CoRR(TwoStageModel):
             mixture_log_q(positives),
             tf.broadcast_to(mixture_log_q(shared), tf.shape(scores)),
             negatives if self.options.mask_accidental_hits else None,
+        )
+
+
+def _log_count_less_entropy(teacher: tf.Tensor, student: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """The value of the KL where the student is the proposal; of the two terms only the entropy has a gradient."""
+    counted = tf.ones_like(student) if mask is None else tf.cast(mask, student.dtype)
+    log_count = tf.math.log(tf.maximum(tf.reduce_sum(counted, axis=1), 1.0))
+    return log_count - losses.sampled_entropy(teacher, student, mask)
+
+
+def _check_draws_from_the_retriever(config: ModelConfig) -> None:
+    """Raises ValueError unless Q = softmax(M) at every step."""
+    received = {
+        "name": config.sampler.name,
+        **SAMPLERS.options(config.sampler.name, config.sampler.options).model_dump(),
+    }
+    exact = {"name": "exact", "temperature": 1.0, "refresh_steps": 1}
+    if received != exact or config.uniform_share:
+        raise ValueError(
+            f"`model.sampler` must be {exact} and `model.uniform_share` 0 for `model.algorithm.distillation: entropy`, "
+            f"which holds for draws from softmax(M) alone. Received: {received}, {config.uniform_share}."
         )

@@ -24,6 +24,8 @@ class Draws(NamedTuple):
 class Sampler(tf.keras.layers.Layer, abc.ABC):
     """Q(.|c) over the items 1..N. Log-probabilities are normalised, so draws of several proposals can be mixed.
 
+    A proposal whose draws are not to be corrected for returns log q = 0 of every item, which mixes to a constant.
+
     A sampler that follows the retriever does so through `refresh`: between two calls its state, and so the log q it
     returns, is that of the index which drew the sample.
     """

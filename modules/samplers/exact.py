@@ -5,10 +5,11 @@ import tensorflow as tf
 
 from modules.config import Section
 from modules.corpus import Corpus
-from modules.samplers.base import Draws, Sampler, gather_columns
+from modules.samplers.base import Draws, gather_columns
+from modules.samplers.corpus_scores import CorpusScoresSampler
 
 
-class ExactSampler(Sampler):
+class ExactSampler(CorpusScoresSampler):
     """Q(i|c) = softmax_i(<v_i, z_c> / T), at O(N d) a query. T to infinity is uniform, T to 0 the arg max."""
 
     class Options(Section):
@@ -20,24 +21,13 @@ class ExactSampler(Sampler):
         """Training steps between two copies of the item embeddings; 1 keeps the proposal exact."""
 
     def __init__(self, corpus: Corpus, embedding_dim: int, options: Options, seed: int) -> None:
-        super().__init__(name="exact")
+        super().__init__(corpus, embedding_dim, options.refresh_steps, name="exact")
         del seed
         self._temperature = options.temperature
-        self.refresh_steps = options.refresh_steps
-        self._candidates = self.add_weight(
-            name="candidates",
-            shape=[corpus.num_items + 1, embedding_dim],
-            initializer="zeros",
-            trainable=False,
-        )
-
-    def refresh(self, candidates: tf.Tensor) -> None:
-        """See base class."""
-        self._candidates.assign(candidates)
 
     def _log_softmax(self, query: tf.Tensor) -> tf.Tensor:
-        logits = tf.matmul(query, self._candidates, transpose_b=True)[:, 1:] / self._temperature
-        return tf.pad(tf.nn.log_softmax(logits), [[0, 0], [1, 0]], constant_values=float("-inf"))
+        log_q = tf.nn.log_softmax(self._scores(query) / self._temperature)
+        return tf.pad(log_q, [[0, 0], [1, 0]], constant_values=float("-inf"))
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""

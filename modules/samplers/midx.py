@@ -1,5 +1,8 @@
 """The inverted multi-index proposal."""
 
+from typing import Literal
+
+import numpy as np
 import pydantic
 import tensorflow as tf
 
@@ -12,12 +15,15 @@ from modules.samplers.base import Draws, Sampler, gather_columns
 class MIDXSampler(Sampler):
     """Draws close to softmax(M / T) at a cost that does not depend on the corpus (CoRR section 4.1.1).
 
-    Item embeddings are cut into two halves, each quantised by K-means into K codewords w^1, w^2. With omega[k1, k2] the
-    number of items in cell (k1, k2) and z = [z^1, z^2] the query,
+    Item embeddings are cut into two halves, each quantised by K-means into K codewords w^1, w^2. With p_i the weight of
+    item i, omega[k1, k2] the sum of the weights in cell (k1, k2) and z = [z^1, z^2] the query,
         Q(k1, k2 | c) proportional to omega[k1, k2] exp((<z^1, w^1_k1> + <z^2, w^2_k2>) / T),
-    then an item uniformly from the cell, so that log q(i|c) = (<z^1, w^1_k1(i)> + <z^2, w^2_k2(i)>) / T - log Z_c.
+    then an item of the cell in proportion to its weight, so that
+        log q(i|c) = (<z^1, w^1_k1(i)> + <z^2, w^2_k2(i)>) / T + log p_i - log Z_c.
+    All weights are 1, or the items' counts in training: the paper's two variants, which `within_cell` chooses from.
     The paper draws k1 from its marginal and k2 given k1; both come here from one categorical draw of the pair, which
-    is the same law at the same O(K d + K^2 + L) a query. Everything is in log space; empty cells have log omega = -inf.
+    is the same law at the same O(K d + K^2 + L) a query; a draw by weight adds a binary search, O(log N). Everything
+    is in log space; empty cells have log omega = -inf.
     """
 
     class Options(Section):
@@ -27,6 +33,8 @@ class MIDXSampler(Sampler):
         """K, codewords in each half; the index has K^2 cells."""
         temperature: float = pydantic.Field(1.0, gt=0)
         """T."""
+        within_cell: Literal["uniform", "popularity"] = "uniform"
+        """How an item is drawn from its cell: each alike, or in proportion to max(count, 1)."""
         refresh_steps: int = pydantic.Field(100, ge=1)
         """Training steps between two refreshes of the codebooks."""
         iterations: int = pydantic.Field(3, ge=1)
@@ -49,12 +57,18 @@ class MIDXSampler(Sampler):
 
         self._codebooks = state("codebooks", [2, codewords, embedding_dim // 2], tf.float32)
         self._codes = state("codes", [2, rows], tf.int32)
-        self._log_sizes = state("log_sizes", [codewords * codewords], tf.float32)
+        self._log_omega = state("log_omega", [codewords * codewords], tf.float32)
         self._sizes = state("sizes", [codewords * codewords], tf.int64)
         self._starts = state("starts", [codewords * codewords], tf.int64)
         self._items_by_cell = state("items_by_cell", [corpus.num_items], tf.int64)
         self._refreshes = state("refreshes", [], tf.int32)
         self._residual = state("residual", [], tf.float32)
+        self._item_weights, self._cumulative = None, None
+        if options.within_cell == "popularity":
+            # float64: the sum of a large corpus is beyond what float32 tells apart.
+            counts = np.maximum(corpus.item_counts.astype(np.float64), 1.0)
+            self._item_weights = tf.Variable(counts, trainable=False)
+            self._cumulative = state("cumulative", [rows], tf.float64)
 
     def refresh(self, candidates: tf.Tensor) -> None:
         """Moves the codebooks after the items and sorts the items into the new cells."""
@@ -98,10 +112,16 @@ class MIDXSampler(Sampler):
             dtype=tf.int64,
         )
         self._sizes.assign(sizes)
-        self._log_sizes.assign(tf.math.log(tf.cast(sizes, tf.float32)))
-        self._starts.assign(tf.cumsum(sizes, exclusive=True))
-        order = tf.argsort(cells, stable=True)
-        self._items_by_cell.assign(tf.cast(order, tf.int64) + 1)
+        starts = tf.cumsum(sizes, exclusive=True)
+        self._starts.assign(starts)
+        items_by_cell = tf.cast(tf.argsort(cells, stable=True), tf.int64) + 1
+        self._items_by_cell.assign(items_by_cell)
+        omega = tf.cast(sizes, tf.float32)
+        if self._item_weights is not None:
+            cumulative = tf.pad(tf.cumsum(tf.gather(self._item_weights, items_by_cell)), [[1, 0]])
+            self._cumulative.assign(cumulative)
+            omega = tf.cast(tf.gather(cumulative, starts + sizes) - tf.gather(cumulative, starts), tf.float32)
+        self._log_omega.assign(tf.math.log(omega))
         reconstruction = tf.concat([tf.gather(codebooks[h], codes[h]) for h in range(2)], axis=1)
         missed = tf.reduce_sum((candidates[1:] - reconstruction) ** 2)
         self._residual.assign(missed / tf.reduce_sum(candidates[1:] ** 2))
@@ -116,20 +136,36 @@ class MIDXSampler(Sampler):
 
     def _cell_logits(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         pairs = first[:, :, tf.newaxis] + second[:, tf.newaxis, :]
-        return tf.reshape(pairs, [-1, self._options.codewords**2]) + self._log_sizes
+        return tf.reshape(pairs, [-1, self._options.codewords**2]) + self._log_omega
+
+    def _log_weights(self, ids: tf.Tensor) -> tf.Tensor | float:
+        """Returns log p of int64 ids, float32 of their shape; 0 where all items weigh the same."""
+        if self._item_weights is None:
+            return 0.0
+        return tf.cast(tf.math.log(tf.gather(self._item_weights, ids)), tf.float32)
+
+    def _draw_within(self, cells: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns an item of each of the occupied cells int64 `[B, L]`: int64 `[B, L]`."""
+        starts, sizes = tf.gather(self._starts, cells), tf.gather(self._sizes, cells)
+        # Drawn in float64 and floored: a cell of a million items still has every item within reach.
+        uniform = tf.random.stateless_uniform(tf.shape(cells), seed, dtype=tf.float64)
+        if self._cumulative is None:
+            return tf.gather(self._items_by_cell, starts + tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64))
+        below, above = tf.gather(self._cumulative, starts), tf.gather(self._cumulative, starts + sizes)
+        targets = tf.reshape(below + uniform * (above - below), [-1])
+        places = tf.searchsorted(self._cumulative, targets, side="right", out_type=tf.int64) - 1
+        # A target may be rounded up to the end of its cell.
+        places = tf.minimum(tf.reshape(places, tf.shape(cells)), starts + sizes - 1)
+        return tf.gather(self._items_by_cell, places)
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
         first, second = self._scores(query)
         logits = self._cell_logits(first, second)
         cells = tf.random.stateless_categorical(logits, num_draws, seed)
-        sizes = tf.gather(self._sizes, cells)
-        # Drawn in float64 and floored: a cell of a million items still has every item within reach.
-        uniform = tf.random.stateless_uniform(tf.shape(cells), seed + 1, dtype=tf.float64)
-        within = tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64)
-        ids = tf.gather(self._items_by_cell, tf.gather(self._starts, cells) + within)
-        log_cells = tf.gather(logits, cells, batch_dims=1) - tf.gather(self._log_sizes, cells)
-        return Draws(ids, log_cells - tf.reduce_logsumexp(logits, axis=1, keepdims=True))
+        ids = self._draw_within(cells, seed + 1)
+        log_cells = tf.gather(logits, cells, batch_dims=1) - tf.gather(self._log_omega, cells)
+        return Draws(ids, log_cells + self._log_weights(ids) - tf.reduce_logsumexp(logits, axis=1, keepdims=True))
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """See base class."""
@@ -137,4 +173,4 @@ class MIDXSampler(Sampler):
         log_normaliser = tf.reduce_logsumexp(self._cell_logits(first, second), axis=1, keepdims=True)
         pair_scores = tf.reshape(first[:, :, tf.newaxis] + second[:, tf.newaxis, :], [-1, self._options.codewords**2])
         cells = tf.gather(self._codes[0], ids) * self._options.codewords + tf.gather(self._codes[1], ids)
-        return gather_columns(pair_scores, cells) - log_normaliser
+        return gather_columns(pair_scores, cells) + self._log_weights(ids) - log_normaliser

@@ -35,7 +35,8 @@ class UniformMixture(Sampler):
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
-        proposed = self._proposal.sample(query, num_draws, seed)
+        # The proposal may be a mixture itself, whose coins must not fall like these.
+        proposed = self._proposal.sample(query, num_draws, seed + 4)
         shape = tf.shape(proposed.ids)
         uniform = tf.random.stateless_uniform(shape, seed + 2, 1, self._num_items + 1, tf.int64)
         from_uniform = tf.random.stateless_uniform(shape, seed + 3) < self._share

@@ -69,7 +69,8 @@ class Progress(tf.keras.callbacks.Callback):
         self._best.restore_or_initialize()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Starts the epoch's clocks."""
+        """Tells the model which epoch it is and starts the epoch's clocks."""
+        self.model.epoch.assign(epoch)
         self._started, self._cpu_started = time.monotonic(), time.process_time()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

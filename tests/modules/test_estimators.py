@@ -23,7 +23,7 @@ ITEMS, WIDTH, RUNS = 12, 4, 24
 DRAWS = (16, 256, 4096)
 TOLERANCE = 0.05
 """Of the mean error at 4,096 draws; by 1 / sqrt(L) it is 16 times as large at 16."""
-PROPOSALS = ["uniform", "popularity", "midx", "exact", "mixture"]
+PROPOSALS = ["uniform", "popularity", "midx", "exact", "mixture", "top_and_rand"]
 
 
 class Setting(NamedTuple):

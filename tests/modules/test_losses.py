@@ -200,6 +200,51 @@ def test_kl_of_huge_logits_is_finite() -> None:
     np.testing.assert_allclose(found, [[-1.0, 1.0, 0.0]])
 
 
+# The entropy form of the distillation.
+
+
+def test_sampled_entropy_is_its_formula() -> None:
+    # exp(R - M): 6 / 2 = 3 and 1 -> 3/4, 1/4.
+    entropy = losses.sampled_entropy(tf.constant([[math.log(6), 0.0]]), tf.constant([[LN2, 0.0]]))
+    np.testing.assert_allclose(entropy, [-(3 / 4 * math.log(3 / 4) + 1 / 4 * math.log(1 / 4))], rtol=1e-6)
+
+
+def test_drawn_from_softmax_of_the_student_kl_is_the_log_count_less_the_entropy() -> None:
+    teacher, student = normals(3, 6), normals(3, 6, seed=1)
+    log_q = student - tf.constant([[2.0], [-1.0], [0.5]])
+    mask = tf.constant([[True] * 6, [True, False, True, True, False, True], [False] * 6])
+    kl = losses.sampled_kl(teacher, student, log_q, mask)
+    entropy = losses.sampled_entropy(teacher, student, mask)
+    np.testing.assert_allclose(kl, [math.log(6) - entropy[0], math.log(4) - entropy[1], 0.0], rtol=1e-4)
+
+
+def test_entropy_and_kl_agree_in_value_and_differ_in_gradient() -> None:
+    teacher, student = normals(3, 6), normals(3, 6, seed=1)
+    p = softmax((teacher - student).numpy().astype(np.float64))
+    entropy = -np.sum(p * np.log(p), axis=1, keepdims=True)
+    by_kl = gradients(lambda s: losses.sampled_kl(teacher, s, student), student)[0]
+    to_teacher, to_student = gradients(lambda t, s: -losses.sampled_entropy(t, s), teacher, student)
+    assert to_teacher is None
+    np.testing.assert_allclose(by_kl, 1 / 6 - p, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_student, -p * (np.log(p) + entropy), rtol=1e-4, atol=1e-6)
+    assert np.all(np.sum(by_kl * to_student, axis=1) > 0)
+    constant = gradients(lambda s: losses.sampled_entropy(student + 3.0, s), student)[0]
+    np.testing.assert_allclose(constant, np.zeros([3, 6]), atol=1e-6)
+
+
+def test_entropy_of_masked_and_of_huge_scores_is_finite() -> None:
+    teacher, student = tf.constant([[HUGE, -HUGE, 0.0]] * 2), tf.constant([[-HUGE, HUGE, 0.0]] * 2)
+    mask = tf.constant([[True, True, False], [False] * 3])
+    np.testing.assert_array_equal(losses.sampled_entropy(teacher, student, mask), [0.0, 0.0])
+    found = gradients(lambda s: losses.sampled_entropy(teacher, s, mask), student)[0]
+    np.testing.assert_array_equal(found, np.zeros([2, 3]))
+
+
+def test_sampled_entropy_refuses_shapes_that_disagree() -> None:
+    with pytest.raises(ValueError, match="`teacher_scores`, `student_scores` must .* Received: "):
+        losses.sampled_entropy(tf.zeros([2, 3]), tf.zeros([2, 4]))
+
+
 # Losses without a proposal.
 
 

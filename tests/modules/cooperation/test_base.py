@@ -213,7 +213,7 @@ def test_every_step_draws_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({seed for seed, _ in seeds}) == 1
 
 
-@pytest.mark.parametrize("algorithm", ["corr", "independent", "ranker_only", "retriever_only"])
+@pytest.mark.parametrize("algorithm", ["corr", "icc", "independent", "rankflow", "ranker_only", "retriever_only"])
 def test_what_is_logged_is_finite_and_includes_the_indexs_diagnostics(algorithm: str) -> None:
     model = tiny.make_model(sampler=tiny.MIDX, algorithm={"name": algorithm})
     logged = model.train_step(BATCH)

@@ -79,6 +79,40 @@ def test_the_retriever_learns_from_its_own_loss_and_the_teacher() -> None:
         assert np.abs(dense(taught)).max() > 1e-4
 
 
+@pytest.mark.parametrize("mask_accidental_hits", [True, False])
+def test_drawn_from_the_retriever_itself_the_entropy_form_has_the_value_of_the_kl(mask_accidental_hits: bool) -> None:
+    found = {}
+    for distillation in ("kl", "entropy"):
+        options = {"distillation": distillation, "mask_accidental_hits": mask_accidental_hits}
+        model = make_model({"sampler": {"name": "exact"}, "ranker": CALM_DEEPFM}, **options)
+        with tf.GradientTape() as tape:
+            losses_found = model.stage_losses(*BATCH, SEED)
+            kl = losses_found.logged["kl"]
+        weights = [*model.retriever.trainable_variables, *model.ranker.trainable_variables]
+        found[distillation] = float(kl), float(losses_found.total), tape.gradient(kl, weights)
+    assert found["entropy"][:2] == pytest.approx(found["kl"][:2], rel=1e-4)
+    assert found["kl"][0] > 0.01
+    # The ranker teaches in both; users are moved in directions that agree.
+    for _, _, (_, _, *to_ranker) in found.values():
+        assert to_ranker == [None] * len(to_ranker)
+    users = [dense(found[distillation][2][0]).ravel() for distillation in ("kl", "entropy")]
+    assert users[0] @ users[1] > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampler": tiny.MIDX},
+        {"sampler": {"name": "exact", "temperature": 0.5}},
+        {"sampler": {"name": "exact", "refresh_steps": 2}},
+        {"sampler": {"name": "exact"}, "uniform_share": 0.1},
+    ],
+)
+def test_the_entropy_form_is_refused_where_draws_are_not_from_the_retriever_itself(changes: dict) -> None:
+    with pytest.raises(ValueError, match=r"`model.sampler` must be .*'exact'.* Received: "):
+        make_model(changes, distillation="entropy")
+
+
 def test_without_distillation_the_retriever_does_not_hear_of_the_ranker() -> None:
     for kl_weight, hears in ((0.0, False), (1.0, True)):
         model = make_model(kl_weight=kl_weight)

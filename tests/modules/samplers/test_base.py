@@ -14,7 +14,8 @@ from tests.modules.goodness import SIGNIFICANCE, chi_square, stated_probabilitie
 
 ITEMS, WIDTH = 30, 8
 SEED = tf.constant([11, 3], tf.int64)
-NAMES = ["uniform", "popularity", "exact", "midx", "mixture"]
+WITH_A_DENSITY = ["uniform", "popularity", "exact", "midx", "midx by popularity", "mixture", "top_and_rand"]
+NAMES = [*WITH_A_DENSITY, "toprand"]
 
 
 def normals(*shape: int, seed: int = 0) -> tf.Tensor:
@@ -22,10 +23,14 @@ def normals(*shape: int, seed: int = 0) -> tf.Tensor:
 
 
 def make_sampler(name: str, corpus: Corpus | None = None) -> Sampler:
-    """Returns a refreshed sampler; "mixture" is three parts MIDX, one part uniform."""
+    """Returns a refreshed sampler; "mixture" is three parts MIDX, one part uniform. Pools hold half of the items."""
     corpus = corpus or tiny.make_corpus(ITEMS)
-    registered = "midx" if name == "mixture" else name
-    options = {"codewords": 4} if registered == "midx" else {}
+    registered = "midx" if name == "mixture" else name.split()[0]
+    options = {}
+    if registered == "midx":
+        options = {"codewords": 4, "within_cell": "popularity" if "popularity" in name else "uniform"}
+    if "rand" in name:
+        options = {"pool_size": (corpus.num_items + 1) // 2}
     sampler = SAMPLERS[registered](corpus, WIDTH, SAMPLERS.options(registered, options), seed=1)
     if name == "mixture":
         sampler = UniformMixture(sampler, corpus.num_items, 0.25)
@@ -33,7 +38,7 @@ def make_sampler(name: str, corpus: Corpus | None = None) -> Sampler:
     return sampler
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_A_DENSITY)
 def test_draws_fit_the_stated_probabilities(name: str) -> None:
     sampler, query = make_sampler(name), normals(2, WIDTH, seed=1)
     draws = sampler.sample(query, 20_000, SEED)
@@ -42,7 +47,7 @@ def test_draws_fit_the_stated_probabilities(name: str) -> None:
         assert chi_square(ids, stated) > SIGNIFICANCE
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_A_DENSITY)
 def test_probabilities_are_normalised(name: str) -> None:
     log_q = make_sampler(name).log_prob(normals(3, WIDTH, seed=1), tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis])
     np.testing.assert_allclose(logsumexp(log_q.numpy().astype(np.float64), axis=1), np.zeros(3), atol=1e-5)
@@ -82,6 +87,21 @@ def test_equal_seeds_give_equal_draws_and_others_give_others(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_graph_for_any_batch_gives_what_is_given_outside(name: str) -> None:
+    sampler, query = make_sampler(name), normals(3, WIDTH, seed=1)
+    shared = tf.constant([[4, 1, 30, 4]], tf.int64)
+
+    def traced(queries: tf.Tensor) -> tuple[Draws, tf.Tensor]:
+        return sampler.sample(queries, 5, SEED), sampler.log_prob(queries, shared)
+
+    graph = tf.function(traced, input_signature=[tf.TensorSpec([None, WIDTH])], autograph=False)
+    for rows in (3, 1):
+        found, expected = (tf.nest.flatten(function(query[:rows])) for function in (graph, traced))
+        for in_graph, outside in zip(found, expected, strict=True):
+            np.testing.assert_allclose(in_graph, outside, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_A_DENSITY)
 @pytest.mark.parametrize("num_items", [1, 2, 3])
 def test_tiny_corpora_can_be_drawn_from(name: str, num_items: int) -> None:
     sampler, query = make_sampler(name, tiny.make_corpus(num_items)), normals(2, WIDTH, seed=1)
@@ -153,7 +173,7 @@ def test_a_proposal_that_never_changes_is_never_refreshed() -> None:
     assert int(sampler.refreshes) == 0
 
 
-@pytest.mark.parametrize("name", ["exact", "midx", "mixture"])
+@pytest.mark.parametrize("name", ["exact", "midx", "midx by popularity", "mixture", "top_and_rand"])
 def test_between_refreshes_log_q_is_that_of_the_index_that_draws(name: str) -> None:
     sampler, query = make_sampler(name), normals(2, WIDTH, seed=1)
     sampler.refresh_steps = 5

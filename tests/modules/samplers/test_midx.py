@@ -14,14 +14,17 @@ ITEMS, WIDTH = 60, 8
 HALF = WIDTH // 2
 SEED = tf.constant([11, 3], tf.int64)
 ALL = tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis]
+WITHIN_CELL = ["uniform", "popularity"]
 
 
 def normals(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
 
 
-def make_sampler(codewords: int, temperature: float = 1.0, corpus: Corpus | None = None) -> MIDXSampler:
-    options = MIDXSampler.Options(codewords=codewords, temperature=temperature)
+def make_sampler(
+    codewords: int, temperature: float = 1.0, corpus: Corpus | None = None, within_cell: str = "uniform"
+) -> MIDXSampler:
+    options = MIDXSampler.Options(codewords=codewords, temperature=temperature, within_cell=within_cell)
     return MIDXSampler(corpus or tiny.make_corpus(ITEMS), WIDTH, options, seed=1)
 
 
@@ -29,22 +32,34 @@ def nearest(points: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     return ((points[:, np.newaxis] - codebook) ** 2).sum(axis=2).argmin(axis=1)
 
 
-def closed_form(candidates: np.ndarray, codebooks: np.ndarray, query: np.ndarray, temperature: float) -> np.ndarray:
-    """Returns log q `[B, N]` = (<z^1, w^1(i)> + <z^2, w^2(i)>) / T - log sum over the items of the same."""
+def item_weights(within_cell: str) -> np.ndarray:
+    """Returns the weights `[N]` of the items of `tiny.make_corpus(ITEMS)`, whose counts fall from N to 1."""
+    return np.arange(ITEMS, 0, -1.0) if within_cell == "popularity" else np.ones(ITEMS)
+
+
+def closed_form(
+    candidates: np.ndarray,
+    codebooks: np.ndarray,
+    query: np.ndarray,
+    temperature: float,
+    weights: np.ndarray | float = 1.0,
+) -> np.ndarray:
+    """Returns log q `[B, N]` = (<z^1, w^1(i)> + <z^2, w^2(i)>) / T + log p_i - log sum over the items of the same."""
     words = [codebooks[h][nearest(half, codebooks[h])] for h, half in enumerate(np.split(candidates[1:], 2, axis=1))]
-    scores = query.astype(np.float64) @ np.concatenate(words, axis=1).T / temperature
+    scores = query.astype(np.float64) @ np.concatenate(words, axis=1).T / temperature + np.log(weights)
     return scores - logsumexp(scores, axis=1, keepdims=True)
 
 
+@pytest.mark.parametrize("within_cell", WITHIN_CELL)
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("codewords", [4, 8, 16, 32])
-def test_log_prob_and_draws_are_those_of_the_closed_form(codewords: int, temperature: float) -> None:
+def test_log_prob_and_draws_are_those_of_the_closed_form(codewords: int, temperature: float, within_cell: str) -> None:
     candidates, codebooks, query = normals(ITEMS + 1, WIDTH), normals(2, codewords, HALF, seed=1), normals(2, WIDTH)
-    sampler = make_sampler(codewords, temperature)
+    sampler = make_sampler(codewords, temperature, within_cell=within_cell)
     sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
     # With K^2 >= 16 cells for 60 items, and 1,024 at K = 32, many cells are empty.
     assert sampler.diagnostics()["occupied_cells"] < 1
-    expected = closed_form(candidates, codebooks, query, temperature)
+    expected = closed_form(candidates, codebooks, query, temperature, item_weights(within_cell))
     log_q = sampler.log_prob(tf.constant(query), ALL).numpy()
     np.testing.assert_allclose(log_q, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(logsumexp(log_q.astype(np.float64), axis=1), [0, 0], atol=1e-5)
@@ -56,13 +71,14 @@ def test_log_prob_and_draws_are_those_of_the_closed_form(codewords: int, tempera
     np.testing.assert_allclose(draws.log_q, drawn, rtol=1e-4, atol=1e-4)
 
 
-def test_the_papers_two_draws_have_the_same_law() -> None:
+@pytest.mark.parametrize("within_cell", WITHIN_CELL)
+def test_the_papers_two_draws_have_the_same_law(within_cell: str) -> None:
     """Section 4.1.1: k1 from psi, then k2 given k1, must reach each cell as often as the items in it are drawn."""
     codewords, temperature = 4, 0.5
     candidates, codebooks, query = normals(ITEMS + 1, WIDTH), normals(2, codewords, HALF, seed=1), normals(WIDTH)
     codes = [nearest(half, codebooks[h]) for h, half in enumerate(np.split(candidates[1:], 2, axis=1))]
     omega = np.zeros([codewords, codewords])
-    np.add.at(omega, tuple(codes), 1)
+    np.add.at(omega, tuple(codes), item_weights(within_cell))
     first, second = (np.exp(codebooks[h] @ query[h * HALF : (h + 1) * HALF] / temperature) for h in range(2))
 
     psi = omega @ second
@@ -70,7 +86,7 @@ def test_the_papers_two_draws_have_the_same_law() -> None:
     of_second = omega * second / psi[:, np.newaxis]
     expected = of_first[:, np.newaxis] * of_second
 
-    sampler = make_sampler(codewords, temperature)
+    sampler = make_sampler(codewords, temperature, within_cell=within_cell)
     sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
     stated = np.zeros_like(expected)
     np.add.at(stated, tuple(codes), np.exp(sampler.log_prob(query[np.newaxis], ALL).numpy()[0]))
@@ -98,6 +114,39 @@ def test_items_of_a_cell_are_alike_and_empty_cells_are_never_drawn() -> None:
     assert chi_square(ids, np.append(0, expected)) > SIGNIFICANCE
 
 
+def test_items_of_a_cell_are_drawn_by_their_counts_and_untaken_ones_as_if_taken_once() -> None:
+    corpus = Corpus(np.array([0, 7, 0, 2, 1, 3], np.float32), 3)
+    # Items 1, 2 and 5 on one word, 3 and 4 on the other.
+    candidates = np.zeros([6, WIDTH], np.float32)
+    candidates[3:5] = 10.0
+    codebooks = np.stack([np.zeros([2, HALF]), np.zeros([2, HALF])]).astype(np.float32)
+    codebooks[:, 1] = 10.0
+    sampler = make_sampler(2, corpus=corpus, within_cell="popularity")
+    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    query = np.zeros([1, WIDTH], np.float32)
+    query[:, [0, HALF]] = 0.1
+    weights = np.array([7, 1, 2 * np.exp(2), np.exp(2), 3])
+    expected = weights / weights.sum()
+    np.testing.assert_allclose(np.exp(sampler.log_prob(query, tf.constant([[1, 2, 3, 4, 5]]))), [expected], rtol=1e-5)
+    ids = sampler.sample(tf.constant(query), 10_000, SEED).ids.numpy()[0]
+    assert chi_square(ids, np.append(0, expected)) > SIGNIFICANCE
+
+
+def test_rare_items_behind_a_common_one_are_within_reach() -> None:
+    # A float32 sum of the weights would stand still at 1e8.
+    items, draws = 100_001, 200_000
+    counts = np.ones(items + 1, np.float32)
+    counts[1] = 1e8
+    sampler = make_sampler(1, corpus=Corpus(counts, 3), within_cell="popularity")
+    sampler.set_codebooks(tf.zeros([items + 1, WIDTH]), tf.zeros([2, 1, HALF]))
+    ids = sampler.sample(tf.zeros([1, WIDTH]), draws, SEED).ids.numpy()[0]
+    rare = ids[ids > 1]
+    # One draw in a thousand: a binomial of mean 200 stays within 5 standard deviations, and spreads over the items.
+    assert abs(len(rare) - 200) < 71
+    assert rare.min() < 10_000
+    assert 90_000 < rare.max() <= items
+
+
 @pytest.mark.parametrize("scale", [1e3, 1e4])
 def test_huge_logits_are_drawn_and_stay_finite(scale: float) -> None:
     candidates, codebooks = normals(ITEMS + 1, WIDTH), normals(2, 8, HALF, seed=1)
@@ -118,6 +167,10 @@ def test_high_temperature_is_uniform_and_low_is_the_best_cell() -> None:
     for sampler in (hot, cold):
         sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
     np.testing.assert_allclose(hot.log_prob(query, ALL), np.full([2, ITEMS], -np.log(ITEMS)), atol=1e-4)
+    popular = make_sampler(4, 1e6, within_cell="popularity")
+    popular.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    weights = item_weights("popularity")
+    np.testing.assert_allclose(popular.log_prob(query, ALL), [np.log(weights / weights.sum())] * 2, atol=1e-4)
     log_q = closed_form(candidates, codebooks, query, 1.0)
     draws = cold.sample(tf.constant(query), 2_000, SEED).ids.numpy()
     for row in range(2):
@@ -185,8 +238,9 @@ def test_codebook_residual_is_the_missed_share_of_the_energy() -> None:
     assert found == pytest.approx(missed / (candidates[1:] ** 2).sum(), rel=1e-5)
 
 
-def test_the_index_is_in_the_checkpoint(tmp_path) -> None:
-    saved, restored = make_sampler(4), make_sampler(4)
+@pytest.mark.parametrize("within_cell", WITHIN_CELL)
+def test_the_index_is_in_the_checkpoint(tmp_path, within_cell: str) -> None:
+    saved, restored = (make_sampler(4, within_cell=within_cell) for _ in range(2))
     saved.refresh(tf.constant(normals(ITEMS + 1, WIDTH)))
     path = tf.train.Checkpoint(sampler=saved).save(str(tmp_path / "sampler"))
     tf.train.Checkpoint(sampler=restored).restore(path).assert_consumed()

@@ -63,15 +63,17 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(data: Path, tmp_path: Path
 
 
 class Script(tf.keras.callbacks.Callback):
-    """Puts given scores in place of the measured ones, and keeps the weights each belongs to."""
+    """Puts given scores in place of the measured ones, and keeps the weights and the model's epoch of each."""
 
     def __init__(self, scores: list[float]) -> None:
         super().__init__()
         self._scores = scores
         self.tables: list[np.ndarray] = []
+        self.epochs: list[int] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs[MONITOR] = self._scores[epoch]
+        self.epochs.append(int(self.model.epoch))
         self.tables.append(self.model.retriever.all_candidates().numpy())
 
 
@@ -84,7 +86,9 @@ def test_a_finished_run_is_not_trained_again_unless_more_is_asked_for(data: Path
     assert again.history == first.history
     assert again.best_epoch == 1
     assert_same_weights(weights(again), weights(first))
-    longer = runs.run(data, tmp_path, SIMPLE, [Script([0.0, 0.0, 0.6])], epochs=3)
+    resumed = Script([0.0, 0.0, 0.6])
+    longer = runs.run(data, tmp_path, SIMPLE, [resumed], epochs=3)
+    assert resumed.epochs == [2]
     assert [entry[MONITOR] for entry in longer.history] == [0.5, 0.1, 0.6]
     assert longer.best_epoch == 3
 

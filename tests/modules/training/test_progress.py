@@ -83,6 +83,15 @@ def test_a_run_goes_on_where_it_was_left(tmp_path: Path, done: int) -> None:
     assert progress.best_epoch == 2
 
 
+@pytest.mark.parametrize("done", [0, 2])
+def test_the_model_knows_its_epoch_also_right_after_a_resume(tmp_path: Path, done: int) -> None:
+    run_epochs(tmp_path, NDCG[:done])
+    progress = Progress(tiny.make_model(), str(tmp_path), 3)
+    progress.set_model(progress._checkpoint.model)
+    progress.on_epoch_begin(progress.resume())
+    assert int(progress.model.epoch) == done
+
+
 def test_optimisers_resume_with_their_moments_and_steps(tmp_path: Path) -> None:
     batch = (tiny.make_context([1, 2], [[], []]), tf.constant([3, 4], tf.int64))
     logs = {"loss": 1.0, "val_retriever_ndcg@10": 0.0, MONITOR: 0.5}
