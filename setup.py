@@ -8,5 +8,5 @@ setuptools.setup(
     description="A TFX pipeline that trains TensorFlow Recommenders retrieval and ranking models jointly (CoRR)",
     python_requires=">=3.10,<3.11",
     packages=setuptools.find_packages(include=["modules*", "tfx_pipeline*"]),
-    package_data={"tfx_pipeline": ["configs/*.yaml", "report/templates/*"]},
+    package_data={"modules": ["datasets/checksums.tsv"], "tfx_pipeline": ["configs/*.yaml", "report/templates/*"]},
 )

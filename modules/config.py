@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import pydantic
 
+TaobaoBehaviour = Literal["pv", "cart", "fav", "buy"]
+"""Looking at an item, putting it into the cart, marking it as a favourite, buying it."""
+
 
 class Section(pydantic.BaseModel):
     """A frozen group of settings that refuses unknown keys."""
@@ -51,7 +54,11 @@ class DataConfig(Section):
     header: list[str] | None = None
     """Column names of a `csv` source that has no header line."""
     columns: Columns = Columns()
-    """Column mapping of a `csv` source."""
+    """Column mapping of a `csv` or `tfds` source."""
+    dataset: str | None = None
+    """What a `tfds` source reads out of the data_dir `path`, as `tfds.load` spells it: "taobao/all:1.0.0"."""
+    behaviours: list[TaobaoBehaviour] | None = pydantic.Field(None, min_length=1)
+    """Which behaviours of a `taobao` source are interactions; None takes all."""
     items_path: str | None = None
     """A separate table of items (same delimiter, with a header; its key is `columns.item`)."""
     users_path: str | None = None
@@ -85,6 +92,17 @@ class DataConfig(Section):
         if source not in set(SOURCES):
             raise ValueError(f"`source` must be one of {sorted(SOURCES)}. Received: {source!r}.")
         return source
+
+    @pydantic.model_validator(mode="after")
+    def _settings_are_of_the_source(self) -> "DataConfig":
+        for key, source in (("behaviours", "taobao"), ("dataset", "tfds")):
+            value = getattr(self, key)
+            if value is not None and self.source != source:
+                raise ValueError(
+                    f"`{key}` must be left out unless `source` is {source!r}. "
+                    f"Received: {value!r} with source {self.source!r}."
+                )
+        return self
 
     @pydantic.field_validator("delimiter")
     @classmethod

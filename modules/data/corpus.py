@@ -20,6 +20,7 @@ from modules.data.bad_rows import require_readable
 from modules.data.facts import FACTS, read_facts, write_facts
 from modules.data.kcore import core_round
 from modules.data.parsing import ReadLines
+from modules.data.rows import Layout
 from modules.data.sequences import group_by_user
 from modules.data.shards import ReadShards, WriteShards
 from modules.data.sources.base import ITEMS, USERS, Source
@@ -106,14 +107,14 @@ def _read(
     tables = source.side_tables(input_base)
     inline = {kind: wanted[kind] and kind not in tables for kind in wanted}
     parse = parsing.ParseInteractions(source, items=inline[ITEMS], users=inline[USERS])
-    parsed = _parse(pipeline, "interactions", path, parse)
+    parsed = _parse(pipeline, "interactions", path, source.layout, parse)
     sequences, facts = group_by_user(parsed.rows)
     all_facts = [parsed[FACTS], facts]
     sides = {kind: parsed[kind] for kind in inline if inline[kind]}
     parsers = {ITEMS: parsing.ParseItems, USERS: parsing.ParseUsers}
     for kind, table in tables.items():
         if wanted[kind]:
-            side = _parse(pipeline, kind, table.path, parsers[kind](source, table))
+            side = _parse(pipeline, kind, table.path, table.layout, parsers[kind](source, table))
             sides[kind] = side.rows
             all_facts.append(side[FACTS])
     for kind, rows in sides.items():
@@ -126,8 +127,10 @@ def _read(
     return sequences, all_facts
 
 
-def _parse(pipeline: beam.Pipeline, kind: str, pattern: str, parse: beam.DoFn) -> beam.pvalue.DoOutputsTuple:
-    lines = pipeline | f"Read[{kind}]" >> ReadLines(pattern)
+def _parse(
+    pipeline: beam.Pipeline, kind: str, pattern: str, layout: Layout, parse: beam.DoFn
+) -> beam.pvalue.DoOutputsTuple:
+    lines = pipeline | f"Read[{kind}]" >> ReadLines(pattern, layout)
     tags = (FACTS, ITEMS, USERS)
     return lines | f"Parse[{kind}]" >> beam.ParDo(parse).with_outputs(*tags, main="rows")
 

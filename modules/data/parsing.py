@@ -9,7 +9,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from modules.data import files
 from modules.data.facts import FACTS, SAMPLES, CountingDoFn
-from modules.data.rows import BadRow, Layout
+from modules.data.rows import BadRow, Interaction, Layout
 from modules.data.sources.base import Source, Table, header_of
 
 _SAMPLE_CHARACTERS = 200
@@ -32,25 +32,35 @@ def place(file: int, offset: int) -> int:
 
 
 class ReadLines(beam.PTransform):
-    """Reads the files a pattern matches, range by range, into `Line`s, header lines included."""
+    """Reads the files a pattern matches, range by range, into `Line`s, header lines included.
 
-    def __init__(self, pattern: str) -> None:
+    Args:
+      pattern: of the files.
+      layout: how they are written.
+    """
+
+    def __init__(self, pattern: str, layout: Layout) -> None:
         super().__init__()
         self._pattern = pattern
+        self._layout = layout
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        parts = files.ranges(files.matching(self._pattern))
+        parts = self._layout.ranges(files.matching(self._pattern))
         return (
-            pipeline | "Ranges" >> beam.Create(parts) | "Spread" >> beam.Reshuffle() | "Lines" >> beam.FlatMap(_lines)
+            pipeline
+            | "Ranges" >> beam.Create(parts)
+            | "Spread" >> beam.Reshuffle()
+            | "Lines" >> beam.FlatMap(lines_of, self._layout)
         )
 
 
-def _lines(part: files.Range) -> Iterator[Line]:
-    for offset, text in files.read_lines(part):
+def lines_of(part: files.Range, layout: Layout) -> Iterator[Line]:
+    """Yields the lines of a range, header line included."""
+    for offset, text in layout.lines(part):
         yield Line(part.file, part.path, offset, text)
 
 
-class _ParseTable(CountingDoFn):
+class ParseTable(CountingDoFn):
     """Turns `Line`s into rows; subclasses say what a row is.
 
     Emits rows; what cannot be read is set aside, and leaves only facts: how many rows there were of
@@ -90,7 +100,7 @@ class _ParseTable(CountingDoFn):
             yield TaggedOutput(FACTS, (f"sample/{self._name}/{reason}", [sample]))
 
 
-class ParseInteractions(_ParseTable):
+class ParseInteractions(ParseTable):
     """Emits (user, (time, item)) of the rows rated high enough.
 
     `time` is the timestamp; where there is none, the place of the row in the files stands for it.
@@ -121,7 +131,24 @@ class ParseInteractions(_ParseTable):
             yield row.user, (time, row.item)
 
 
-class ParseItems(_ParseTable):
+class ParseRows(ParseTable):
+    """Emits the `Interaction`s themselves, however they are rated."""
+
+    def __init__(self, source: Source, items: bool, users: bool) -> None:
+        super().__init__("interactions", source.layout)
+        self._source = source
+        self._items = items
+        self._users = users
+
+    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Interaction]:
+        row = self._source.interaction(cells, items=self._items, users=self._users)
+        if row is None:
+            self.counts["interactions/ignored"] += 1
+        else:
+            yield row
+
+
+class ParseItems(ParseTable):
     """Emits (item, ((empty cells, place), cells)) of a separate table of items."""
 
     def __init__(self, source: Source, table: Table) -> None:
@@ -134,7 +161,7 @@ class ParseItems(_ParseTable):
         yield side_row(_key(cells, self._key, "item"), place(line.file, line.offset), side)
 
 
-class ParseUsers(_ParseTable):
+class ParseUsers(ParseTable):
     """Emits (user, ((empty cells, place), cells)) of a separate table of users."""
 
     def __init__(self, source: Source, table: Table) -> None:

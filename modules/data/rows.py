@@ -5,7 +5,10 @@ import dataclasses
 import datetime
 import math
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from modules.data import files
 
 _LATEST_SECONDS = 1e11
 _LATEST_MILLISECONDS = 1e14
@@ -51,6 +54,23 @@ class Layout:
     header: tuple[str, ...] | None = None
     encoding: str = "utf-8"
     quoted: bool = True
+
+    @property
+    def separation(self) -> str:
+        """What to say of the columns' separator where a column is missed."""
+        return f", separated by {self.delimiter!r} (`data.delimiter`)"
+
+    def ranges(self, paths: list[str]) -> list[files.Range]:
+        """Cuts the files into ranges that can be read independently."""
+        return files.ranges(paths)
+
+    def lines(self, part: files.Range) -> Iterator[tuple[int, bytes]]:
+        """Yields (place in the file, line) of a range."""
+        return files.read_lines(part)
+
+    def first_line(self, path: str) -> bytes:
+        """Returns the first line of a file; empty for an empty one."""
+        return files.first_line(path)
 
     def fields(self, line: bytes) -> list[str]:
         """Returns the line's cells, exactly as written; raises BadRow."""

@@ -167,7 +167,7 @@ def _check_table(pattern: str, layout: Layout, wanted: dict[str, str], derived: 
     paths = files.matching(pattern)
     if not paths:
         raise ValueError(f"`{config_key}` must name a file that exists. Received: {pattern!r}.")
-    lines = {path: files.first_line(path) for path in paths}
+    lines = {path: layout.first_line(path) for path in paths}
     if not any(lines.values()):
         raise ValueError(f"{paths[0]} is empty; `{config_key}` must name a file with rows in it.")
     for path, line in lines.items():
@@ -192,8 +192,7 @@ def _check_header(path: str, line: bytes, layout: Layout, wanted: dict[str, str]
         if column not in header and column not in derived:
             raise ValueError(
                 f"`{key}` must be a column of {path}. Received: {column!r}; the columns are "
-                f"{[*header, *sorted(derived)]}, separated by {layout.delimiter!r} "
-                "(`data.delimiter`)."
+                f"{[*header, *sorted(derived)]}{layout.separation}."
             )
         if header.count(column) > 1:
             raise ValueError(

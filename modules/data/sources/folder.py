@@ -26,3 +26,20 @@ def locate_in_folder(data: DataConfig, name: str) -> tuple[str, str]:
     """Returns (folder, file name) of a data set that is a folder of files with fixed names."""
     folder = require_path(data)
     return folder, os.path.basename(file_in(folder, name))
+
+
+def locate_file(data: DataConfig, name: str) -> tuple[str, str]:
+    """Returns (folder, file name) of a data set of one file: `data.path` itself, or `name` in the folder it names.
+
+    Raises:
+      ValueError: neither is there.
+    """
+    path = require_path(data)
+    if tf.io.gfile.isdir(path):
+        return locate_in_folder(data, name)
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            f"`data.path` must be a file that exists, or the folder that holds {name} (or {name}.gz). "
+            f"Received: {path!r}."
+        )
+    return os.path.dirname(path) or os.curdir, os.path.basename(path)

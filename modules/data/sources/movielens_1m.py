@@ -1,5 +1,6 @@
 """MovieLens 1M: ratings.dat, movies.dat and users.dat, separated by "::", in Latin-1."""
 
+import dataclasses
 from typing import ClassVar
 
 from modules.config import Columns
@@ -7,10 +8,6 @@ from modules.data.rows import Layout
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, USERS, Source, Table
 from modules.data.sources.movielens_latest import split_year
-
-
-def _layout(*header: str) -> Layout:
-    return Layout(delimiter="::", header=header, encoding="latin-1", quoted=False)
 
 
 class MovieLens1m(Source):
@@ -21,19 +18,25 @@ class MovieLens1m(Source):
     """
 
     columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
-    layout = _layout("userId", "movieId", "rating", "timestamp")
+    layout = Layout(
+        delimiter="::", header=("userId", "movieId", "rating", "timestamp"), encoding="latin-1", quoted=False
+    )
     derived_columns: ClassVar = {ITEMS: ("year",)}
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_in_folder(self.data, "ratings.dat")
 
     def side_tables(self, input_base: str) -> dict[str, Table]:
-        items = _layout("movieId", "title", "genres")
-        users = _layout("userId", "gender", "age", "occupation", "zip")
+        users = dataclasses.replace(self.layout, header=("userId", "gender", "age", "occupation", "zip"))
         return {
-            ITEMS: Table(folder.file_in(input_base, "movies.dat"), items, "movieId", "data.path"),
+            ITEMS: self.movies(input_base),
             USERS: Table(folder.file_in(input_base, "users.dat"), users, "userId", "data.path"),
         }
+
+    def movies(self, input_base: str) -> Table:
+        """Returns the table of movies in the folder of the ratings."""
+        layout = dataclasses.replace(self.layout, header=("movieId", "title", "genres"))
+        return Table(folder.file_in(input_base, "movies.dat"), layout, "movieId", "data.path")
 
     def item_cells(self, cells: dict[str, str]) -> dict[str, str]:
         return split_year(cells)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from modules.config import DataConfig
+from modules.config import DataConfig, SideFeature
 from modules.data import sources
 from modules.data.files import Range, matching, read_lines
 from modules.data.rows import BadRow, Interaction
 from modules.data.sources.base import header_of
+from tests.modules.data.beam_runs import corpus_of
 
 GENRES = {"genres": {"column": "genres", "separator": "|"}}
 YEAR = {"year": {"column": "year", "kind": "numeric"}}
@@ -98,6 +99,134 @@ def test_movielens_1m(tmp_path: Path) -> None:
         "73": ('Misérables, Les "x"', "Drama|Musical", "1995"),
     }
     assert side(data, "users") == {"1": ("F", "48067")}
+
+
+def test_movielens_10m_has_half_stars_utf8_and_no_users(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_bytes(b"1::122::4.5::838985046\n")
+    (tmp_path / "movies.dat").write_text("122::Misérables, Les (1995)::Drama|Musical\n", encoding="utf-8")
+    data = DataConfig(source="movielens-10m", path=str(tmp_path), item_features=GENRES | YEAR)
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [Interaction("1", "122", 4.5, 838985046.0)]
+    assert side(data, "items") == {"122": ("Misérables, Les", "Drama|Musical", "1995")}
+    with pytest.raises(ValueError, match="`data.user_features.zip.column` must be a column"):
+        sources.check(data.model_copy(update={"user_features": {"zip": SideFeature(column="zip")}}), "")
+
+
+GOWALLA = b"0\t2010-10-19T23:55:27Z\t30.2359091167\t-97.7951395833\t22847\n"
+AMAZON = b"A1YS9MDZP93857,0006428320,3.0,1394496000\n"
+TAOBAO = b"1,2268318,2520377,pv,1511544070\n1,2333346,2520771,fav,1511561733\n"
+FILES = {"gowalla": "loc-gowalla_totalCheckins.txt", "taobao": "UserBehavior.csv"}
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("in_folder", [True, False])
+@pytest.mark.parametrize(
+    ("source", "content", "settings", "rows"),
+    [
+        (
+            "gowalla",
+            GOWALLA,
+            {"item_features": {"latitude": {"column": "latitude", "kind": "numeric"}}},
+            [Interaction("0", "22847", None, 1287532527.0, ("", "30.2359091167"))],
+        ),
+        (
+            "taobao",
+            TAOBAO,
+            {"item_features": {"category": {"column": "category"}}},
+            [
+                Interaction("1", "2268318", None, 1511544070.0, ("", "2520377")),
+                Interaction("1", "2333346", None, 1511561733.0, ("", "2520771")),
+            ],
+        ),
+    ],
+)
+def test_one_file_by_its_name_or_in_a_folder(
+    tmp_path: Path,
+    source: str,
+    content: bytes,
+    settings: dict[str, Any],
+    rows: list[Interaction],
+    in_folder: bool,
+    ending: str,
+) -> None:
+    path = tmp_path / f"{FILES[source]}{ending}"
+    path.write_bytes(gzip.compress(content) if ending else content)
+    data = DataConfig(source=source, path=str(tmp_path if in_folder else path), **settings)
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == rows
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_amazon(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"ratings_Books.csv{ending}"
+    path.write_bytes(gzip.compress(AMAZON) if ending else AMAZON)
+    data = DataConfig(source="amazon", path=str(path))
+    sources.check(data, "")
+    assert interactions(data, tmp_path) == [
+        Interaction("A1YS9MDZP93857", "0006428320", 3.0, 1394496000.0, ("",)),
+    ]
+
+
+def test_an_amazon_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`data.path` must be the file of one category.*ratings_<Category>.csv"):
+        sources.check(DataConfig(source="amazon", path=str(tmp_path)), "")
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "items"),
+    [(None, ["2268318", "2333346"]), (["fav", "buy"], ["2333346"]), (["cart"], [])],
+)
+def test_taobao_keeps_the_behaviours_it_is_told_to(
+    tmp_path: Path, behaviours: list[str] | None, items: list[str]
+) -> None:
+    path = tmp_path / "UserBehavior.csv"
+    path.write_bytes(TAOBAO)
+    rows = interactions(DataConfig(source="taobao", path=str(path), behaviours=behaviours), tmp_path)
+    assert [row.item for row in rows if row] == items
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"301780,543546,4181361,pv,15", "fewer than ten digits"),
+        (b"301780,543546,4181361,p", "4 cells"),
+        (b"301780,543546,4181361,view,1511544070", "unknown behaviour"),
+        (b"301780,,4181361,pv,1511544070", "no item id"),
+        (b"301780,543546,4181361,pv,", "unreadable timestamp"),
+    ],
+)
+def test_taobao_rows_that_were_cut_off_or_say_something_else_are_bad(line: bytes, reason: str) -> None:
+    source = sources.source_for(DataConfig(source="taobao", path="x", behaviours=["pv"]))
+    with pytest.raises(BadRow, match=reason):
+        source.interaction(source.layout.cells(line, source.layout.header), items=False, users=False)
+
+
+def test_a_taobao_file_that_ends_in_a_cut_off_row_is_read_up_to_there(tmp_path: Path) -> None:
+    lines = [f"u{u},i{i},c,{'pv' if i % 2 else 'buy'},{1511544000 + i}" for u in range(12) for i in range(12)]
+    content = "\n".join([*lines, "u0,i20,c,pv,15"]).encode()
+    (tmp_path / "UserBehavior.csv.gz").write_bytes(gzip.compress(content))
+    data = DataConfig(
+        source="taobao",
+        path=str(tmp_path),
+        behaviours=["buy"],
+        min_user_interactions=1,
+        min_item_interactions=1,
+    )
+    facts = corpus_of(data, tmp_path / "work").facts
+    assert {name: facts[f"interactions/{name}"] for name in ("read", "bad", "ignored")} == {
+        "read": 145,
+        "bad": 1,
+        "ignored": 72,
+    }
+    assert facts["sequences/interactions"] == 72
+    assert facts["sample/interactions/timestamp of fewer than ten digits"][0][2] == "u0,i20,c,pv,15"
+
+
+@pytest.mark.parametrize(("source", "name"), FILES.items())
+@pytest.mark.parametrize("path", ["", "elsewhere.csv"])
+def test_a_missing_file_is_named(tmp_path: Path, source: str, name: str, path: str) -> None:
+    with pytest.raises(ValueError, match=f"`data.path` must be .*the folder that holds {name} .or {name}.gz"):
+        sources.check(DataConfig(source=source, path=str(tmp_path / path)), "")
 
 
 def test_movielens_latest_plain_and_gzip(tmp_path: Path) -> None:
@@ -287,6 +416,7 @@ def test_check_looks_into_the_side_tables(tmp_path: Path) -> None:
     [
         ("movielens-100k", "u.data"),
         ("movielens-1m", "ratings.dat"),
+        ("movielens-10m", "ratings.dat"),
         ("movielens-latest", "ratings"),
     ],
 )
@@ -295,7 +425,7 @@ def test_a_folder_without_the_files_of_its_source_is_refused(tmp_path: Path, sou
         sources.check(DataConfig(source=source, path=str(tmp_path)), "")
 
 
-@pytest.mark.parametrize("source", ["csv", "movielens-100k"])
+@pytest.mark.parametrize("source", ["csv", "movielens-100k", "gowalla", "amazon", "taobao", "tfds"])
 def test_a_source_of_files_needs_a_path(source: str) -> None:
     with pytest.raises(ValueError, match="`data.path` must name the files.*Received: None"):
         sources.check(DataConfig(source=source), "")

@@ -1,0 +1,35 @@
+"""Taobao's UserBehavior.csv: user,item,category,behaviour,timestamp without a header (Tianchi, data set 649)."""
+
+from typing import get_args
+
+from modules.config import Columns, TaobaoBehaviour
+from modules.data import rows
+from modules.data.rows import BadRow, Interaction, Layout
+from modules.data.sources import folder
+from modules.data.sources.base import Source
+
+FILE = "UserBehavior.csv"
+_BEHAVIOURS = frozenset(get_args(TaobaoBehaviour))
+_EARLIEST = 1e9
+
+
+class Taobao(Source):
+    """Items have a `category`; `data.behaviours` says which rows are interactions; there are no ratings.
+
+    Times of the data set have ten digits; one of fewer digits is what is left of a row that was cut off.
+    """
+
+    columns = Columns(user="user", item="item", timestamp="timestamp")
+    layout = Layout(header=("user", "item", "category", "behaviour", "timestamp"), quoted=False)
+
+    def locate(self, work_folder: str) -> tuple[str, str]:
+        return folder.locate_file(self.data, FILE)
+
+    def interaction(self, cells: dict[str, str], *, items: bool, users: bool) -> Interaction | None:
+        if cells["behaviour"] not in _BEHAVIOURS:
+            raise BadRow("unknown behaviour")
+        if rows.timestamp(cells["timestamp"]) < _EARLIEST:
+            raise BadRow("timestamp of fewer than ten digits")
+        if self.data.behaviours is not None and cells["behaviour"] not in self.data.behaviours:
+            return None
+        return super().interaction(cells, items=items, users=users)

@@ -1,0 +1,86 @@
+"""A prepared data set of TensorFlow Datasets, whoever has built it."""
+
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from modules.config import DataConfig
+from modules.data import files
+from modules.data.rows import BadRow, Layout
+from modules.data.sources import folder
+from modules.data.sources.csv_table import CsvTable
+
+# `<name>-<split>.tfrecord-<shard>`: all splits, since this pipeline makes its own.
+_RECORDS = "*.tfrecord*"
+_FORMAT = "tfrecord"
+
+
+class RecordLayout(Layout):
+    """TFRecords of `tf.train.Example`s; several values of one feature make one cell, separated by "|"."""
+
+    @property
+    def separation(self) -> str:
+        return ""
+
+    def ranges(self, paths: list[str]) -> list[files.Range]:
+        return [files.Range(number, path, 0, None) for number, path in enumerate(paths)]
+
+    def lines(self, part: files.Range) -> Iterator[tuple[int, bytes]]:
+        yield from enumerate(tf.data.TFRecordDataset(part.path).as_numpy_iterator())
+
+    def first_line(self, path: str) -> bytes:
+        return next((record for _, record in self.lines(files.Range(0, path, 0, None))), b"")
+
+    def fields(self, line: bytes) -> list[str]:
+        features = tf.train.Example.FromString(line).features.feature
+        return [_text(features[name]) for name in self.header]
+
+
+class TfdsRecords(CsvTable):
+    """Described by `data`: `path` is TFDS's data_dir, `dataset` the name, `columns` name features.
+
+    Tables of items and users may lie beside it, as for a `csv` source.
+    """
+
+    def __init__(self, data: DataConfig) -> None:
+        super().__init__(data)
+        # TFDS takes a second to import, which no other source should pay for.
+        import tensorflow_datasets as tfds
+
+        path = folder.require_path(data)
+        if not data.dataset:
+            raise ValueError(
+                f"`data.dataset` must name the prepared data set in {path}, such as "
+                f'"taobao/all:1.0.0". Received: {data.dataset!r}.'
+            )
+        try:
+            builder = tfds.core.read_only_builder.builder_from_files(data.dataset, data_dir=path)
+        except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"`data.dataset` must be a data set that is prepared in `data.path` = {path!r}; prepare it with "
+                f"`tfds.builder(...).download_and_prepare()`. Received: {data.dataset!r}."
+            ) from error
+        if builder.info.file_format.value != _FORMAT:
+            raise ValueError(
+                f"`data.dataset` must be stored as {_FORMAT}. Received: {data.dataset!r}, "
+                f"stored as {builder.info.file_format.value}."
+            )
+        self._folder = os.fspath(builder.data_dir)
+        self.layout = RecordLayout(header=tuple(builder.info.features))
+
+    def locate(self, work_folder: str) -> tuple[str, str]:
+        return self._folder, _RECORDS
+
+
+def _text(feature: tf.train.Feature) -> str:
+    kind = feature.WhichOneof("kind")
+    if kind is None:
+        return ""
+    values = getattr(feature, kind).value
+    if kind != "bytes_list":
+        return "|".join(map(str, values))
+    try:
+        return "|".join(value.decode() for value in values)
+    except UnicodeDecodeError as error:
+        raise BadRow("not utf-8 text") from error
