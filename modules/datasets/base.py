@@ -66,7 +66,7 @@ class InteractionsBuilder(FileReaderBuilder, skip_registration=True):
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
         self.info.set_file_format("tfrecord")
-        data = self.builder_config.data.model_copy(update={"path": self.find(dl_manager)})
+        data = self.builder_config.data.model_copy(update={"path": self._find(dl_manager)})
         source = source_for(data)
         source.check("")
         base, pattern = source.locate("")
@@ -81,6 +81,15 @@ class InteractionsBuilder(FileReaderBuilder, skip_registration=True):
         # Of a data set that is built anew, the old ones are there.
         self.info.metadata.clear()
         self.info.metadata.update(summary(facts))
+
+    def _find(self, dl_manager: tfds.download.DownloadManager) -> str:
+        try:
+            return self.find(dl_manager)
+        except OSError as error:
+            raise ValueError(
+                f"`manual_dir` must hold the files of {self.name}/{self.builder_config.name}, since downloading them "
+                f"failed ({error}). {self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+            ) from error
 
 
 def in_manual_dir(dl_manager: tfds.download.DownloadManager, name: str) -> str | None:

@@ -259,6 +259,16 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path, other: str | No
         prepare(datasets.Taobao(data_dir=tmp_path / "out"), tmp_path / "manual")
 
 
+def test_without_a_network_the_folder_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", fail)
+    message = "`manual_dir` must hold the files of gowalla/checkins.*no route to host.*loc-gowalla_totalCheckins.txt"
+    with pytest.raises(ValueError, match=message):
+        prepare(datasets.Gowalla(data_dir=tmp_path / "out"), tmp_path / "manual")
+
+
 def test_a_missing_side_table_is_named(tmp_path: Path) -> None:
     write(tmp_path / "manual", {"ml-1m/ratings.dat": b"1::1193::5::978300760\n"})
     with pytest.raises(ValueError, match="must be the folder that holds movies.dat"):
@@ -337,6 +347,23 @@ def test_several_values_make_one_cell_and_numbers_are_ids(tmp_path: Path) -> Non
     ]
     expected = [(str(user), f"f{n}", "a|b" if n else "") for user in range(2) for n in range(2)]
     assert sorted((row["user"], row["film"], row["tags"]) for row in cells) == expected
+
+
+def test_records_come_in_order_with_their_places(tmp_path: Path) -> None:
+    path, records = str(tmp_path / "a.tfrecord-00000"), [str(n).encode() for n in range(2500)]
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    layout = RecordLayout(header=())
+    assert list(layout.lines(layout.ranges([path])[0])) == list(enumerate(records))
+
+
+@pytest.mark.parametrize(("values", "text"), [([3.6], "3.6"), ([5.0], "5.0"), ([0.1, 1e-7], "0.1|1e-07")])
+def test_numbers_are_read_back_as_they_were_written(values: list[float], text: str) -> None:
+    # As a Python float, the stored 3.6 would fall short of a `min_rating` of 3.6.
+    example = tf.train.Example()
+    example.features.feature["rating"].float_list.value.extend(values)
+    assert RecordLayout(header=("rating",)).fields(example.SerializeToString()) == [text]
 
 
 def test_a_record_that_is_no_text_is_a_bad_row() -> None:
