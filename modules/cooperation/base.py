@@ -82,6 +82,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         options: AlgorithmOptions,
         seed: int,
     ) -> None:
+        self.check(retriever, config, options)
         super().__init__()
         self.retriever = retriever
         self.ranker = ranker
@@ -93,6 +94,10 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         names = [*self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
         self._means = {name: tf.keras.metrics.Mean(name=name) for name in names}
         self._diagnostic_names = sorted(sampler.diagnostics())
+
+    @classmethod
+    def check(cls, retriever: Retriever, config: ModelConfig, options: AlgorithmOptions) -> None:
+        """Raises ValueError where the algorithm cannot train what it is given; by default it can."""
 
     def compile(
         self,

@@ -9,10 +9,8 @@ from modules import losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
-from modules.rankers.base import Ranker
 from modules.retrievers.base import Retriever
 from modules.samplers import SAMPLERS
-from modules.samplers.base import Sampler
 
 
 class CoRR(TwoStageModel):
@@ -46,18 +44,11 @@ class CoRR(TwoStageModel):
         mask_shared_draws: bool = True
         """Whether shared draws that a context excludes do not count for it; False: M learns the whole corpus' order."""
 
-    def __init__(
-        self,
-        retriever: Retriever,
-        ranker: Ranker,
-        sampler: Sampler,
-        config: ModelConfig,
-        options: Options,
-        seed: int,
-    ) -> None:
+    @classmethod
+    def check(cls, retriever: Retriever, config: ModelConfig, options: Options) -> None:
+        """See base class."""
         if options.distillation == "entropy":
             _check_draws_from_the_retriever(config)
-        super().__init__(retriever, ranker, sampler, config, options, seed)
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

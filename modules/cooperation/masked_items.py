@@ -7,11 +7,9 @@ from modules import losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
-from modules.rankers.base import Ranker
 from modules.retrievers import RETRIEVERS
 from modules.retrievers.base import Retriever
 from modules.retrievers.masked_items import MaskedItemRetriever
-from modules.samplers.base import Sampler
 
 
 class MaskedItems(TwoStageModel):
@@ -34,22 +32,15 @@ class MaskedItems(TwoStageModel):
         last_only_share: float = pydantic.Field(0.1, ge=0, le=1)
         """Share of the examples in which the last item alone is hidden."""
 
-    def __init__(
-        self,
-        retriever: Retriever,
-        ranker: Ranker,
-        sampler: Sampler,
-        config: ModelConfig,
-        options: Options,
-        seed: int,
-    ) -> None:
+    @classmethod
+    def check(cls, retriever: Retriever, config: ModelConfig, options: Options) -> None:
+        """See base class."""
         if not isinstance(retriever, MaskedItemRetriever):
             able = sorted(name for name in RETRIEVERS if issubclass(RETRIEVERS[name], MaskedItemRetriever))
             raise ValueError(
                 "`model.retriever.name` must be one that is made to fill gaps for the algorithm `masked_items`: one of "
                 f"{able}. Received: {config.retriever.name!r}."
             )
-        super().__init__(retriever, ranker, sampler, config, options, seed)
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""
