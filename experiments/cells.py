@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from experiments.config import Cell, Table
+from experiments.config import COMPONENTS, Cell, Point, Table
 from experiments.data import ExperimentData, prepare
 from modules.training.fit import fit
 from modules.training.inputs import evaluation_users
 from modules.training.progress import MONITOR
 from modules.training.validation import evaluate_batch, mean_over_users
+
+PER_USER = ("two_stage_ndcg@10", "retriever_ndcg@10")
+"""Metrics of which a result keeps each test user's value."""
 
 _TEST_BATCH = 256
 Result = dict[str, Any]
@@ -27,16 +31,21 @@ def run_cell(table: Table, cell: Cell, data: ExperimentData, folder: Path) -> Re
     """Trains, tests and writes down one cell, unless its result is there already.
 
     Returns:
-      `cell`, its settings (`model`, `training`), `history` (one dict an epoch), `best_epoch`, `validation` (the best
-      `MONITOR`), and `test`: metric name -> mean over the test users.
+      `model` and `training`, its settings; `history` (one dict an epoch), `best_epoch`, `validation` (the best
+      `MONITOR`), `test`: metric name -> mean over the test users, `users`: the same, one value a user, for the metrics
+      in `PER_USER`, and `cell`.
     """
     path = result_path(table, cell, folder)
-    if path.exists():
-        return json.loads(path.read_text())
+    if not path.exists():
+        _train_and_test(table, cell, data, path)
+    return _read(path, cell)
+
+
+def _train_and_test(table: Table, cell: Cell, data: ExperimentData, path: Path) -> None:
     model_config, training = table.settings(cell)
-    logging.info("%s", path.stem)
+    logging.info("%s %s", cell.method, path.stem)
     started = time.monotonic()
-    work = folder / "checkpoints" / path.stem
+    work = path.parent / "checkpoints" / path.stem
     fitted = fit(model_config, training, data.training, str(work))
     users = evaluation_users(data.test, model_config.history_length, _TEST_BATCH)
     candidates = model_config.candidate_count(data.training.corpus.num_items)
@@ -44,76 +53,112 @@ def run_cell(table: Table, cell: Cell, data: ExperimentData, folder: Path) -> Re
         lambda batch: evaluate_batch(fitted.model, batch, candidates),
         reduce_retracing=True,
     )
+    batches = [evaluate(batch) for batch in users]
     result = {
-        "cell": cell._asdict(),
         "model": model_config.model_dump(),
         "training": training.model_dump(),
         "history": fitted.history,
         "best_epoch": fitted.best_epoch,
         "validation": fitted.history[fitted.best_epoch - 1][MONITOR],
-        "test": mean_over_users(evaluate(batch) for batch in users),
+        "test": mean_over_users(batches),
+        "users": {name: np.concatenate([batch[name] for batch in batches]).round(6).tolist() for name in PER_USER},
         "seconds": time.monotonic() - started,
     }
     temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(result, indent=1))
+    temporary.write_text(json.dumps(result))
     temporary.replace(path)
     shutil.rmtree(work)
     tf.keras.backend.clear_session()
-    return result
 
 
 def result_path(table: Table, cell: Cell, folder: Path) -> Path:
-    """Returns the file of a cell's result; it names all settings by a digest, so that changed ones are another cell."""
-    sections = (table.datasets[cell.dataset].data, *table.settings(cell))
-    settings = json.dumps([section.model_dump() for section in sections], sort_keys=True)
-    return folder / f"{cell.slug}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}.json"
+    """Returns the file of a cell's result.
 
-
-def run_cells(table: Table, datasets: Sequence[str], folder: Path, root: str) -> Results:
-    """Runs what is missing of a table: the search of every method, then its best point from the other seeds.
-
-    Returns:
-      (data set, method) -> one result a seed.
+    A digest of all settings names it: what two tables, methods or points of a search have in common is trained once,
+    and changed settings are another cell.
     """
-    results: Results = {}
-    for name in datasets:
+    model, training = table.settings(cell)
+    components = {key: getattr(model, key) for key in COMPONENTS}
+    sections = {
+        "data": table.datasets[cell.dataset].data.model_dump(),
+        "training": training.model_dump(),
+        # With what is left to its default: it makes no difference whether that is written out.
+        "model": model.model_dump()
+        | {
+            key: COMPONENTS[key].options(component.name, component.options).model_dump()
+            for key, component in components.items()
+        },
+    }
+    digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]
+    names = [component.name for component in components.values()]
+    return folder / f"{'-'.join([cell.dataset, *names])}-seed={cell.seed}-{digest}.json"
+
+
+def run_cells(
+    table: Table,
+    folder: Path,
+    root: str,
+    datasets: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> None:
+    """Runs what is missing of a table: the search of every method, then its best point from every seed.
+
+    Args:
+      table: the table.
+      folder: of the results.
+      root: of the prepared data.
+      datasets: the ones to run; None: all.
+      methods: the ones to run; None: all.
+      seeds: the ones to run; None: all.
+
+    Raises:
+      ValueError: where a data set, method or seed is not in the table.
+    """
+    names = _chosen("--only", datasets, list(table.datasets))
+    turns = _chosen("--seeds", seeds, table.seeds)
+    _chosen("--methods", methods, sorted({method for _, method in table.pairs()}))
+    for name in names:
         data = prepare(name, table.datasets[name].data, root)
-        methods = table.datasets[name].methods
-        for method in methods:
-            searched = [
-                run_cell(table, Cell(name, method, point, table.seeds[0]), data, folder) for point in table.points(name)
-            ]
-            results[name, method] = [_best(searched)]
+        chosen = [method for method in table.datasets[name].methods if methods is None or method in methods]
+        points = {}
+        for method in chosen:
+            searched = [run_cell(table, cell, data, folder) for cell in table.search_cells(name, method)]
+            points[method] = _best_point(searched)
         # Seed by seed, so that a table broken off compares its methods over the same seeds.
-        for seed in table.seeds[1:]:
-            for method in methods:
-                cell = Cell(name, method, _point(results[name, method][0]), seed)
-                results[name, method].append(run_cell(table, cell, data, folder))
-    return results
+        for seed in turns:
+            for method in chosen:
+                run_cell(table, Cell(name, method, points[method], seed), data, folder)
 
 
-def finished_cells(table: Table, datasets: Sequence[str], folder: Path) -> Results:
-    """Returns what `run_cells` would of the cells that are finished; methods without any are left out."""
+def _chosen(flag: str, wanted: Sequence | None, known: Sequence) -> Sequence:
+    unknown = [value for value in wanted or () if value not in known]
+    if unknown:
+        raise ValueError(f"`{flag}` must be among {list(known)}. Received: {unknown}.")
+    return known if wanted is None else wanted
+
+
+def finished_cells(table: Table, folder: Path) -> Results:
+    """Returns (data set, method) -> one result a seed, of the cells that are finished; methods without any are out."""
     results: Results = {}
     for name, method in table.pairs():
-        if name not in datasets:
-            continue
-        searched = _read(table, [Cell(name, method, point, table.seeds[0]) for point in table.points(name)], folder)
-        if searched:
-            best = _best(searched)
-            others = _read(table, [Cell(name, method, _point(best), seed) for seed in table.seeds[1:]], folder)
-            results[name, method] = [best, *others]
+        search = table.search_cells(name, method)
+        searched = _read_finished(table, search, folder)
+        if len(searched) == len(search):
+            cells = [Cell(name, method, _best_point(searched), seed) for seed in table.seeds]
+            if finished := _read_finished(table, cells, folder):
+                results[name, method] = finished
     return results
 
 
-def _best(searched: Sequence[Result]) -> Result:
-    return max(searched, key=lambda result: result["validation"])
+def _best_point(searched: Sequence[Result]) -> Point:
+    return max(searched, key=lambda result: result["validation"])["cell"].point
 
 
-def _point(result: Result) -> tuple[tuple[str, Any], ...]:
-    return tuple((key, value) for key, value in result["cell"]["point"])
+def _read_finished(table: Table, cells: Sequence[Cell], folder: Path) -> list[Result]:
+    paths = [(result_path(table, cell, folder), cell) for cell in cells]
+    return [_read(path, cell) for path, cell in paths if path.exists()]
 
 
-def _read(table: Table, cells: Sequence[Cell], folder: Path) -> list[Result]:
-    paths = [result_path(table, cell, folder) for cell in cells]
-    return [json.loads(path.read_text()) for path in paths if path.exists()]
+def _read(path: Path, cell: Cell) -> Result:
+    return {**json.loads(path.read_text()), "cell": cell}

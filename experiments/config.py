@@ -1,7 +1,5 @@
 """A table of experiments: data sets, methods, seeds, and the search every method is given."""
 
-import itertools
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +8,23 @@ import pydantic
 import yaml
 
 from modules.config import DataConfig, ModelConfig, Section, TrainingConfig, describe_errors
+from modules.cooperation import ALGORITHMS
+from modules.rankers import RANKERS
+from modules.registry import Registry
+from modules.retrievers import RETRIEVERS
+from modules.samplers import SAMPLERS
 from tfx_pipeline.config import ConfigError
+
+COMPONENTS: Mapping[str, Registry] = {
+    "retriever": RETRIEVERS,
+    "ranker": RANKERS,
+    "sampler": SAMPLERS,
+    "algorithm": ALGORITHMS,
+}
+"""Key of the model's settings -> what its component is looked up in."""
+
+Point = tuple[tuple[str, Any], ...]
+"""A point of a search: (dotted key of the settings, value) pairs, ordered by key."""
 
 
 class Cell(NamedTuple):
@@ -18,14 +32,19 @@ class Cell(NamedTuple):
 
     dataset: str
     method: str
-    point: tuple[tuple[str, Any], ...]
+    point: Point
     seed: int
+    epochs: int | None = None
+    """In place of the settings'; the search's short trainings."""
 
-    @property
-    def slug(self) -> str:
-        """A name for the cell, fit for a file's."""
-        point = "-".join(f"{key}={value}" for key, value in self.point)
-        return re.sub(r"[^\w=.+-]", "_", f"{self.dataset}-{self.method}-{point}-seed={self.seed}")
+
+class Search(Section):
+    """What every method is given alike: points of overrides, judged on validation from the first seed."""
+
+    points: list[dict[str, Any]] = pydantic.Field([{}], min_length=1)
+    """Each a dotted key of the settings -> value; `model.*.dropout` is that option of every component that has it."""
+    epochs: int | None = pydantic.Field(None, ge=1)
+    """Of a training that is only to choose a point; None: as many as the table's, which then count as results."""
 
 
 class Method(Section):
@@ -47,8 +66,8 @@ class Dataset(Section):
     methods: dict[str, Method]
     training: dict[str, Any] = {}
     """Settings all methods share on this data set; they go before the table's."""
-    search: dict[str, list[Any]] | None = None
-    """In place of the table's search; {} is none."""
+    search: Search | None = None
+    """In place of the table's."""
 
 
 class Table(Section):
@@ -60,23 +79,29 @@ class Table(Section):
     """Settings all methods share."""
     training: dict[str, Any] = {}
     """Settings all methods share."""
-    search: dict[str, list[Any]] = {}
-    """Dotted key of the settings -> values tried; every method gets the same grid, judged on validation, first seed."""
-    seeds: list[int] = [1, 2, 3]
+    search: Search = Search()
+    """How each method's settings are chosen."""
+    compared: str | None = None
+    """The method whose per-user NDCG the report tests against every other's."""
+    seeds: list[int] = pydantic.Field([1, 2, 3], min_length=1)
 
-    def points(self, dataset: str) -> list[tuple[tuple[str, Any], ...]]:
-        """Returns the points of the search's grid on a data set."""
+    @pydantic.model_validator(mode="after")
+    def _compared_method_is_in_the_table(self) -> "Table":
+        for name, dataset in self.datasets.items():
+            if self.compared is not None and self.compared not in dataset.methods:
+                raise ValueError(
+                    f"`compared` must be one of the methods of `{name}`: {sorted(dataset.methods)}. "
+                    f"Received: {self.compared!r}."
+                )
+        return self
+
+    def search_cells(self, dataset: str, method: str) -> list[Cell]:
+        """Returns the cells that choose a method's point: one alone where there is nothing to choose."""
         own = self.datasets[dataset].search
         search = self.search if own is None else own
-        keys = sorted(search)
-        grid = itertools.product(*(search[key] for key in keys))
-        return [tuple(zip(keys, values, strict=True)) for values in grid]
-
-    def search_cells(self) -> Iterator[Cell]:
-        """Returns the cells that choose each method's point."""
-        for dataset, method in self.pairs():
-            for point in self.points(dataset):
-                yield Cell(dataset, method, point, self.seeds[0])
+        epochs = search.epochs if len(search.points) > 1 else None
+        points = (tuple(sorted(point.items())) for point in search.points)
+        return [Cell(dataset, method, point, self.seeds[0], epochs) for point in points]
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Returns every (data set, method)."""
@@ -85,14 +110,9 @@ class Table(Section):
                 yield name, method
 
     def quick(self) -> "Table":
-        """Returns the smoke run: one epoch, one seed, one point of the search."""
+        """Returns the smoke run: one epoch, one seed, no search."""
         datasets = {
-            name: dataset.model_copy(
-                update={
-                    "training": {**dataset.training, "epochs": 1},
-                    "search": {key: [value] for key, value in self.points(name)[0]},
-                }
-            )
+            name: dataset.model_copy(update={"training": {**dataset.training, "epochs": 1}, "search": Search()})
             for name, dataset in self.datasets.items()
         }
         return self.model_copy(update={"seeds": self.seeds[:1], "datasets": datasets})
@@ -107,6 +127,8 @@ class Table(Section):
         }
         for key, value in cell.point:
             values = merge(values, _nest(key, value, values))
+        if cell.epochs is not None:
+            values["training"]["epochs"] = cell.epochs
         return ModelConfig(**values["model"]), TrainingConfig(**values["training"])
 
 
@@ -123,15 +145,17 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nest(key: str, value: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns `model.*.dropout` into overrides of every component of the model that is configured with such an option."""
+    """Turns a dotted key into overrides; `model.*.dropout` into those of every component that has such an option."""
     section, *rest = key.split(".")
     if rest[0] == "*":
         option = rest[1]
+        model = ModelConfig(**settings[section])
+        names = {key: getattr(model, key).name for key in COMPONENTS}
         return {
             section: {
-                name: {"name": component["name"], option: value}
-                for name, component in settings[section].items()
-                if isinstance(component, Mapping) and option in component
+                key: {"name": name, option: value}
+                for key, name in names.items()
+                if option in COMPONENTS[key][name].Options.model_fields
             }
         }
     nested: Any = value

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from scipy import stats
 
 from experiments.cells import Result, Results
 from experiments.config import Table
@@ -44,6 +46,19 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
+def paired_p_value(ours: Sequence[Result], theirs: Sequence[Result], metric: str = "two_stage_ndcg@10") -> float:
+    """Returns the two-sided p of a paired t-test over test users, each user's value a mean over the seeds both ran."""
+    ours_by_seed, theirs_by_seed = ({run["cell"].seed: run["users"][metric] for run in runs} for runs in (ours, theirs))
+    seeds = sorted(ours_by_seed.keys() & theirs_by_seed.keys())
+    means = [np.mean([values[seed] for seed in seeds], axis=0) for values in (ours_by_seed, theirs_by_seed)]
+    return float(stats.ttest_rel(*means).pvalue)
+
+
+def mark(p_value: float) -> str:
+    """Returns the paper's mark: ** for p < 0.01, * for p < 0.05."""
+    return "**" if p_value < 0.01 else "*" if p_value < 0.05 else ""
+
+
 def write(table: Table, results: Results, folder: Path, name: str) -> None:
     """Writes `<name>.md`, `<name>.csv` and one plot a data set to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,20 +75,22 @@ def write(table: Table, results: Results, folder: Path, name: str) -> None:
         writer.writerow(["dataset", "method", "point", "seed", "best_epoch", "validation_ndcg@10", *METRICS, "seconds"])
         for (dataset, method), runs in results.items():
             for run in runs:
-                point = " ".join(f"{key}={value}" for key, value in run["cell"]["point"])
-                row = [dataset, method, point, run["cell"]["seed"], run["best_epoch"], run["validation"]]
+                cell = run["cell"]
+                point = " ".join(f"{key}={value}" for key, value in cell.point)
+                row = [dataset, method, point, cell.seed, run["best_epoch"], run["validation"]]
                 writer.writerow([*row, *(run["test"].get(metric, "") for metric in METRICS), round(run["seconds"])])
 
 
 def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
-    header = ["method", "chosen", "seeds", *METRICS, "CPU s an epoch", "CPU s to pass its retriever", "CPU s to 95 %"]
+    methods = {key: method for key, method in table.datasets[dataset].methods.items() if (dataset, key) in results}
+    compared = _comparison(table, dataset, results)
+    header = ["method", *([f"{methods[table.compared].label} against it"] if compared else [])]
+    header += ["chosen", "seeds", *METRICS, "CPU s an epoch", "CPU s to pass its retriever", "CPU s to 95 %"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    for method, settings in table.datasets[dataset].methods.items():
-        if (dataset, method) not in results:
-            continue
+    for method, settings in methods.items():
         runs = results[dataset, method]
-        point = ", ".join(f"{key.rsplit('.', 1)[1]} {value}" for key, value in runs[0]["cell"]["point"])
-        cells = [settings.label, point, str(len(runs))]
+        point = ", ".join(f"{key.rsplit('.', 1)[1]} {value}" for key, value in runs[0]["cell"].point)
+        cells = [settings.label, *([compared.get(method, "")] if compared else []), point or "–", str(len(runs))]
         for metric in METRICS:
             # A method whose second stage ranks the whole corpus has no recall of 100 candidates.
             values = [run["test"][metric] for run in runs if metric in run["test"]]
@@ -86,7 +103,25 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
         ]
         cells += ["–" if math.isnan(seconds) else f"{seconds:.0f}" for seconds in times]
         lines.append("| " + " | ".join(cells) + " |")
+    if compared:
+        lines += [
+            "",
+            "Against it: relative difference of two-stage NDCG@10; paired t-test over users, * p < 0.05, ** p < 0.01.",
+        ]
     return lines
+
+
+def _comparison(table: Table, dataset: str, results: Results) -> dict[str, str]:
+    """Returns method -> how far the table's compared method lies above it, with the t-test's mark."""
+    ours = results.get((dataset, table.compared))
+    if not ours:
+        return {}
+    entries = {}
+    for (name, method), theirs in results.items():
+        if name == dataset and method != table.compared:
+            own, other = (statistics.fmean(run["test"]["two_stage_ndcg@10"] for run in runs) for runs in (ours, theirs))
+            entries[method] = f"{own / other - 1:+.1%}{mark(paired_p_value(ours, theirs))}"
+    return entries
 
 
 def _plot(table: Table, dataset: str, results: Results, path: Path) -> None:

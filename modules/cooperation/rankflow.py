@@ -144,8 +144,8 @@ def draw_from_lists(ids: tf.Tensor, num_draws: int, seed: tf.Tensor) -> tf.Tenso
       seed: integer `[2]`, stateless; other draws of the step are of other seeds.
     """
     counts = tf.math.count_nonzero(ids, axis=1, keepdims=True, dtype=tf.float32)
-    # Apart from the seeds the samplers derive from the same one.
-    uniform = tf.random.stateless_uniform([tf.shape(ids)[0], num_draws], seed + 7)
+    # The samplers derive theirs from the same one, a mixture within a mixture up to `seed + 8`.
+    uniform = tf.random.stateless_uniform([tf.shape(ids)[0], num_draws], seed + 9)
     # A product rounded up to the count would be one place behind the last.
     places = tf.minimum(tf.floor(uniform * counts), tf.maximum(counts - 1, 0))
     return tf.gather(ids, tf.cast(places, tf.int32), batch_dims=1)

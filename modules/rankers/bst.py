@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.layers.dropout import Dropout
 from modules.layers.embeddings import embedding_initializer
-from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.field_embeddings import FieldEmbeddings
 from modules.layers.transformer import TransformerBlock
 from modules.rankers.base import Ranker
 
@@ -71,17 +71,11 @@ class BST(Ranker):
             )
         self._history_length = config.history_length
         self._history_sees_target = options.history_sees_target
-        self._users = self.add_weight(
-            name="user_embeddings", shape=[corpus.num_users + 1, width], initializer=embedding_initializer()
-        )
-        self._items = self.add_weight(
-            name="item_embeddings", shape=[corpus.num_items + 1, width], initializer=embedding_initializer()
-        )
+        self._user_fields = FieldEmbeddings("user", corpus.num_users, corpus.user_features, width)
+        self._item_fields = FieldEmbeddings("item", corpus.num_items, corpus.item_features, width)
         self._positions = self.add_weight(
             name="position_embeddings", shape=[config.history_length + 1, width], initializer=embedding_initializer()
         )
-        self._user_features = SideFeatureEmbeddings(corpus.user_features, width)
-        self._item_features = SideFeatureEmbeddings(corpus.item_features, width)
         self._blocks = [
             TransformerBlock(
                 width, options.heads, options.dropout, seed + 100 * (i + 1), activation="leaky_relu", name=f"block_{i}"
@@ -101,11 +95,11 @@ class BST(Ranker):
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def _embed(self, ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        return tf.add_n([tf.gather(self._items, ids), *self._item_features(ids)]) + positions
+        return tf.add_n(self._item_fields(ids)) + positions
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
         """See base class."""
-        user = tf.concat([tf.gather(self._users, context.user), *self._user_features(context.user)], axis=-1)
+        user = tf.concat(self._user_fields(context.user), axis=-1)
         first_layer = self._user_kernel(self._user_dropout(user, training=training))
         present = tf.not_equal(context.history, 0)
         history = self._embed(context.history, self._positions[:-1])

@@ -10,8 +10,7 @@ from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
-from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.field_embeddings import FieldEmbeddings
 from modules.rankers.base import Ranker
 
 
@@ -53,14 +52,8 @@ class DCN(Ranker):
     def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
         super().__init__(name="dcn")
         width = config.embedding_dim
-        self._users = self.add_weight(
-            name="user_embeddings", shape=[corpus.num_users + 1, width], initializer=embedding_initializer()
-        )
-        self._items = self.add_weight(
-            name="item_embeddings", shape=[corpus.num_items + 1, width], initializer=embedding_initializer()
-        )
-        self._user_features = SideFeatureEmbeddings(corpus.user_features, width)
-        self._item_features = SideFeatureEmbeddings(corpus.item_features, width)
+        self._user_fields = FieldEmbeddings("user", corpus.num_users, corpus.user_features, width)
+        self._item_fields = FieldEmbeddings("item", corpus.num_items, corpus.item_features, width)
         self._user_width = (1 + len(corpus.user_features)) * width
         self._item_width = (1 + len(corpus.item_features)) * width
         self._cross = [
@@ -79,7 +72,7 @@ class DCN(Ranker):
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
         """See base class."""
-        fields = tf.concat([tf.gather(self._users, context.user), *self._user_features(context.user)], axis=-1)
+        fields = tf.concat(self._user_fields(context.user), axis=-1)
         fields = self._user_dropout(fields, training=training)[:, tf.newaxis]
         return _Encoded(
             fields=fields,
@@ -89,7 +82,7 @@ class DCN(Ranker):
 
     def score(self, encoded: _Encoded, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
-        items = tf.concat([tf.gather(self._items, candidates), *self._item_features(candidates)], axis=-1)
+        items = tf.concat(self._item_fields(candidates), axis=-1)
         items = self._item_dropout(items, training=training)
         crossed = self._cross_fields(encoded, items)
 

@@ -9,8 +9,7 @@ from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
-from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.field_embeddings import FieldEmbeddings
 from modules.rankers.base import Ranker
 
 
@@ -41,15 +40,9 @@ class DeepFM(Ranker):
     def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
         super().__init__(name="deepfm")
         width = config.embedding_dim
-        self._users = self.add_weight(
-            name="user_embeddings", shape=[corpus.num_users + 1, width], initializer=embedding_initializer()
-        )
-        self._items = self.add_weight(
-            name="item_embeddings", shape=[corpus.num_items + 1, width], initializer=embedding_initializer()
-        )
+        self._user_fields = FieldEmbeddings("user", corpus.num_users, corpus.user_features, width)
+        self._item_fields = FieldEmbeddings("item", corpus.num_items, corpus.item_features, width)
         self._item_bias = self.add_weight(name="item_bias", shape=[corpus.num_items + 1], initializer="zeros")
-        self._user_features = SideFeatureEmbeddings(corpus.user_features, width)
-        self._item_features = SideFeatureEmbeddings(corpus.item_features, width)
         first, *rest = options.hidden_units
         self._user_kernel = tf.keras.layers.Dense(first)
         self._item_kernel = tf.keras.layers.Dense(first, use_bias=False)
@@ -61,7 +54,7 @@ class DeepFM(Ranker):
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
         """See base class."""
-        fields = [tf.gather(self._users, context.user), *self._user_features(context.user)]
+        fields = self._user_fields(context.user)
         stacked = self._user_dropout(tf.stack(fields, axis=1), training=training)
         flat = tf.reshape(stacked, [-1, len(fields) * stacked.shape[-1]])
         return _Encoded(
@@ -71,7 +64,7 @@ class DeepFM(Ranker):
 
     def score(self, encoded: _Encoded, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
-        fields = [tf.gather(self._items, candidates), *self._item_features(candidates)]
+        fields = self._item_fields(candidates)
         stacked = self._item_dropout(tf.stack(fields, axis=2), training=training)
         total = tf.reduce_sum(stacked, axis=2)
         among_items = tf.reduce_sum(total**2 - tf.reduce_sum(stacked**2, axis=2), axis=-1) / 2

@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.layers.dropout import Dropout
 from modules.layers.embeddings import embedding_initializer
-from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.field_embeddings import FieldEmbeddings
 from modules.rankers.base import Ranker
 
 
@@ -46,13 +46,10 @@ class DIN(Ranker):
     def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
         super().__init__(name="din")
         width = config.embedding_dim
-        self._items = self.add_weight(
-            name="item_embeddings", shape=[corpus.num_items + 1, width], initializer=embedding_initializer()
-        )
+        self._item_fields = FieldEmbeddings("item", corpus.num_items, corpus.item_features, width)
         self._positions = self.add_weight(
             name="position_embeddings", shape=[config.history_length, width], initializer=embedding_initializer()
         )
-        self._side_features = SideFeatureEmbeddings(corpus.item_features, width)
         units = options.attention_units
         self._query_kernel, self._key_kernel, self._product_kernel = (
             self.add_weight(name=f"attention_{part}_kernel", shape=[width, units])
@@ -67,7 +64,7 @@ class DIN(Ranker):
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def _embed(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.add_n([tf.gather(self._items, ids), *self._side_features(ids)])
+        return tf.add_n(self._item_fields(ids))
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
         """See base class."""

@@ -9,8 +9,7 @@ from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus, FeatureTable
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
-from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.field_embeddings import FieldEmbeddings
 from modules.retrievers.base import Retriever
 
 _CHUNK = 65_536
@@ -21,25 +20,22 @@ class _Tower(tf.keras.layers.Layer):
 
     def __init__(
         self,
+        name: str,
         num_ids: int,
         features: Mapping[str, FeatureTable],
         width: int,
         hidden_units: list[int],
         dropout: float,
         seed: int,
-        **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
-        self._ids = self.add_weight(
-            name="id_embeddings", shape=[num_ids + 1, width], initializer=embedding_initializer()
-        )
-        self._features = SideFeatureEmbeddings(features, width)
+        super().__init__(name=f"{name}_tower")
+        self._fields = FieldEmbeddings(name, num_ids, features, width)
         self._hidden = [tf.keras.layers.Dense(units, activation="relu") for units in hidden_units]
         self._dropout = [Dropout(dropout, seed + i) for i in range(len(hidden_units) + 1)]
         self._output = tf.keras.layers.Dense(width)
 
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
-        fields = tf.concat([tf.gather(self._ids, ids), *self._features(ids)], axis=-1)
+        fields = tf.concat(self._fields(ids), axis=-1)
         hidden = self._dropout[0](fields, training=training)
         for layer, dropout in zip(self._hidden, self._dropout[1:], strict=True):
             hidden = dropout(layer(hidden), training=training)
@@ -72,10 +68,8 @@ class DSSM(Retriever):
         self._num_items = corpus.num_items
         self._width = config.embedding_dim
         sizes = self._width, options.hidden_units
-        self._user_tower = _Tower(
-            corpus.num_users, corpus.user_features, *sizes, options.dropout, seed, name="user_tower"
-        )
-        self._item_tower = _Tower(corpus.num_items, corpus.item_features, *sizes, 0.0, seed, name="item_tower")
+        self._user_tower = _Tower("user", corpus.num_users, corpus.user_features, *sizes, options.dropout, seed)
+        self._item_tower = _Tower("item", corpus.num_items, corpus.item_features, *sizes, 0.0, seed)
 
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""

@@ -47,3 +47,13 @@ def test_samplers(tmp_path: Path) -> None:
     assert list(results["items"]) == ["100", "1000"]
     assert list(results["items"]["100"]["draws"]) == PROPOSALS
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_epochs(tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    by_interactions, by_items = run("benchmarks.epochs", "--output", str(output))
+    assert by_interactions[0][1:-1] == ["200 interactions", "400 interactions"]
+    assert by_items[0][1:-1] == ["100 items", "200 items"]
+    for epochs in json.loads(output.read_text())["items"].values():
+        assert epochs["cpu_seconds"] > 0
+        assert epochs["peak_bytes"] > epochs["base_bytes"] > 0

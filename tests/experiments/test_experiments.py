@@ -1,140 +1,120 @@
-"""Tables of experiments: what a cell is made of, and what the report makes of results."""
+"""A table from its file to its report, through the pipeline's own data half and training."""
 
 import csv
 import json
-import math
 from pathlib import Path
 
 import pytest
+import yaml
 
-from experiments import report
-from experiments.cells import finished_cells, result_path
-from experiments.config import Cell, Table, load_table, merge
-
-_TABLES = Path(__file__).parents[2] / "experiments"
+from experiments import run
+from tests.tfx_pipeline.small_table import write_table
 
 
-def _table(**values) -> Table:
+def _write_experiment(folder: Path) -> Path:
+    write_table(folder / "table.csv")
+    data = {
+        "source": "csv",
+        "task": "general",
+        "path": str(folder / "table.csv"),
+        "columns": {"user": "who", "item": "what", "timestamp": "when"},
+        "min_user_interactions": 5,
+        "min_item_interactions": 5,
+    }
+    alone = {"ranker": {"name": "none"}, "algorithm": {"name": "retriever_only"}}
     methods = {
-        "plain": {"label": "Plain", "baseline": True, "model": {"ranker": {"name": "none"}}},
-        "both": {"label": "Both", "model": {"ranker": {"name": "din", "dropout": 0.1}}},
+        "alone": {"label": "Alone", "baseline": True, "model": alone},
+        "both": {"label": "Both", "model": {"ranker": {"name": "deepfm", "hidden_units": [4]}}},
     }
-    settings = {
-        "title": "A table",
-        "datasets": {"small": {"label": "Small", "data": {}, "methods": methods}},
-        "training": {"epochs": 3},
-        **values,
+    table = {
+        "title": "A small table",
+        "datasets": {"small": {"label": "Small", "data": data, "methods": methods}},
+        "model": {
+            "embedding_dim": 4,
+            "history_length": 4,
+            "num_negatives": 4,
+            "candidates": 20,
+            "retriever": {"name": "mf"},
+            "sampler": {"name": "uniform"},
+        },
+        "training": {"epochs": 3, "batch_size": 128},
+        "search": {"points": [{}, {"training.weight_decay": 0.1}], "epochs": 2},
+        "compared": "both",
+        "seeds": [1, 2],
     }
-    return Table(**settings)
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(table))
+    return path
 
 
-@pytest.mark.parametrize("path", sorted(_TABLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_cell_of_the_tables_is_valid(path: Path) -> None:
-    table = load_table(path)
-    for cell in table.search_cells():
-        model, training = table.settings(cell)
-        assert training.seed == cell.seed
-        assert model.algorithm.name
+def _results(root: Path) -> dict[str, tuple[int, dict]]:
+    files = sorted((root / "cells").glob("*.json"))
+    return {file.name: (file.stat().st_mtime_ns, json.loads(file.read_text())) for file in files}
 
 
-def test_search_is_the_same_grid_for_every_method() -> None:
-    table = _table(search={"training.weight_decay": [0.0, 0.1], "training.epochs": [1, 2]}, seeds=[5, 6])
-    cells = list(table.search_cells())
-    points = {method: {cell.point for cell in cells if cell.method == method} for method in ("plain", "both")}
-    assert points["plain"] == points["both"]
-    assert len(points["both"]) == 4
-    assert {cell.seed for cell in cells} == {5}
+def _of(results: dict[str, tuple[int, dict]], epochs: int) -> list[tuple[str, dict]]:
+    return [(name, result) for name, (_, result) in results.items() if result["training"]["epochs"] == epochs]
 
 
-def test_a_data_set_may_have_settings_and_a_search_of_its_own() -> None:
-    values = _table(search={"training.weight_decay": [0.0, 0.1]}).model_dump()
-    values["datasets"]["other"] = {**values["datasets"]["small"], "training": {"epochs": 5}, "search": {}}
-    table = Table(**values)
-    assert len(table.points("small")) == 2
-    assert table.points("other") == [()]
-    epochs = [table.settings(Cell(name, "both", (), 1))[1].epochs for name in ("small", "other")]
-    assert epochs == [3, 5]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a smoke run, a piece of the table, and the whole table have been run."""
+    folder = tmp_path_factory.mktemp("experiment")
+    table = _write_experiment(folder)
+    root = ["--root", str(folder / "root")]
+    assert run.main([str(table), "--quick", *root]) == 0
+    assert run.main([str(table), "--output", str(folder / "piece"), "--methods", "both", "--seeds", "2", *root]) == 0
+    assert run.main([str(table), "--output", str(folder / "report"), *root]) == 0
+    return folder
 
 
-def test_the_smoke_run_is_one_epoch_of_one_cell_a_method() -> None:
-    table = _table(search={"training.weight_decay": [0.1, 0.2]}, seeds=[5, 6]).quick()
-    cells = list(table.search_cells())
-    assert [(cell.method, cell.seed) for cell in cells] == [("plain", 5), ("both", 5)]
-    assert all(table.settings(cell)[1].epochs == 1 for cell in cells)
-    assert all(table.settings(cell)[1].weight_decay == 0.1 for cell in cells)
+def test_a_smoke_run_reports_beside_its_results(folder: Path) -> None:
+    smoke = _of(_results(folder / "root"), epochs=1)
+    assert len(smoke) == 2
+    assert all(len(result["history"]) == 1 for _, result in smoke)
+    assert "| Both |" in (folder / "root" / "quick" / "small.md").read_text()
 
 
-def test_cell_settings_come_in_layers() -> None:
-    cell = Cell("small", "both", (("training.epochs", 7), ("model.*.dropout", 0.5)), 9)
-    model, training = _table().settings(cell)
-    assert (training.epochs, training.seed) == (7, 9)
-    assert model.ranker.options == {"dropout": 0.5}
+def test_a_piece_is_the_search_and_the_seeds_asked_for(folder: Path) -> None:
+    with (folder / "piece" / "small.csv").open() as file:
+        assert [(row["method"], row["seed"]) for row in csv.DictReader(file)] == [("both", "2")]
 
 
-def test_component_of_another_name_replaces_the_whole() -> None:
-    lower = {"ranker": {"name": "din", "dropout": 0.1}}
-    assert merge(lower, {"ranker": {"name": "deepfm"}}) == {"ranker": {"name": "deepfm"}}
-    assert merge(lower, {"ranker": {"hidden_units": [4]}})["ranker"] == {
-        "name": "din",
-        "dropout": 0.1,
-        "hidden_units": [4],
-    }
-
-
-def _result(seed: int, two_stage: list[float], retriever: list[float]) -> dict:
-    history = [
-        {"epoch": i + 1, "cpu_seconds": 10.0, "val_two_stage_ndcg@10": two, "val_retriever_ndcg@10": one}
-        for i, (two, one) in enumerate(zip(two_stage, retriever, strict=True))
-    ]
-    test = dict.fromkeys(report.METRICS, 0.1 * seed)
-    cell = {"dataset": "small", "method": "both", "point": [], "seed": seed}
-    best = max(two_stage)
-    return {"cell": cell, "history": history, "validation": best, "best_epoch": 1, "test": test, "seconds": 9.0}
-
-
-def test_times_to_quality_count_from_the_start() -> None:
-    result = _result(1, two_stage=[0.1, 0.3, 0.39, 0.4], retriever=[0.2, 0.2, 0.2, 0.2])
-    assert report.seconds_to_pass_retriever(result) == 20.0
-    assert report.seconds_to_quality(result) == 30.0
-    never = _result(1, two_stage=[0.1, 0.1], retriever=[0.2, 0.2])
-    assert math.isnan(report.seconds_to_pass_retriever(never))
-
-
-def test_report_has_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
-    runs = [_result(seed, [0.1, 0.2], [0.1, 0.1]) for seed in (1, 2, 3)]
-    report.write(_table(), {("small", "plain"): runs[:1], ("small", "both"): runs}, tmp_path, "table")
-    text = (tmp_path / "table.md").read_text()
+def test_every_method_gets_the_search_and_the_seeds(folder: Path) -> None:
+    results = _results(folder / "root")
+    for ranker in ("none", "deepfm"):
+        searched, final = (
+            sorted(
+                (result["training"]["seed"], result["training"]["weight_decay"])
+                for name, result in _of(results, epochs)
+                if f"-{ranker}-" in name
+            )
+            for epochs in (2, 3)
+        )
+        assert searched == [(1, 0.0), (1, 0.1)]
+        assert [seed for seed, _ in final] == [1, 2]
+        assert len({decay for _, decay in final}) == 1
+    text = (folder / "report" / "small.md").read_text()
+    assert "| Alone |" in text
     assert "| Both |" in text
-    # 0.1, 0.2, 0.3: mean 0.2, sample deviation 0.1.
-    assert "0.2000 ± 0.1000" in text
-    assert (tmp_path / "table-small.png").stat().st_size > 1000
-    with (tmp_path / "table.csv").open() as file:
-        assert [row["seed"] for row in csv.DictReader(file)] == ["1", "1", "2", "3"]
 
 
-def test_what_a_method_is_not_measured_by_is_left_empty(tmp_path: Path) -> None:
-    run = _result(1, [0.1, 0.2], [0.1, 0.1])
-    del run["test"]["retriever_recall@100"]
-    report.write(_table(), {("small", "both"): [run]}, tmp_path, "table")
-    assert "| 0.1000 ± 0.0000 | – |" in (tmp_path / "table.md").read_text()
-    with (tmp_path / "table.csv").open() as file:
-        assert [row["retriever_recall@100"] for row in csv.DictReader(file)] == [""]
+def test_every_users_value_is_kept(folder: Path) -> None:
+    for _, result in _results(folder / "root").values():
+        users = result["users"]["two_stage_ndcg@10"]
+        assert sum(users) / len(users) == pytest.approx(result["test"]["two_stage_ndcg@10"], abs=1e-5)
 
 
-def test_a_cell_of_other_settings_is_another_cell(tmp_path: Path) -> None:
-    cell = Cell("small", "both", (), 1)
-    first, again = (result_path(_table(), cell, tmp_path) for _ in range(2))
-    assert first == again
-    changed = [_table(training={"epochs": 4}), _table(model={"embedding_dim": 8})]
-    assert len({first, *(result_path(table, cell, tmp_path) for table in changed)}) == 3
-
-
-def test_unfinished_cells_and_methods_are_left_out(tmp_path: Path) -> None:
-    table = _table(search={"training.weight_decay": [0.0, 0.1]}, seeds=[1, 2, 3])
-    better = (("training.weight_decay", 0.1),)
-    for point, seed, validation in ((better, 1, 0.4), ((("training.weight_decay", 0.0),), 1, 0.3), (better, 3, 0.2)):
-        cell = Cell("small", "both", point, seed)
-        result_path(table, cell, tmp_path).write_text(json.dumps({"cell": cell._asdict(), "validation": validation}))
-    results = finished_cells(table, ["small"], tmp_path)
-    assert list(results) == [("small", "both")]
-    assert [result["validation"] for result in results["small", "both"]] == [0.4, 0.2]
+def test_a_finished_cell_is_never_run_twice(folder: Path) -> None:
+    before = _results(folder / "root")
+    (lost,) = (name for name, _ in _of(before, epochs=3) if "-deepfm-" in name and "seed=2" in name)
+    (folder / "root" / "cells" / lost).unlink()
+    assert (
+        run.main([str(folder / "small.yaml"), "--output", str(folder / "report"), "--root", str(folder / "root")]) == 0
+    )
+    after = _results(folder / "root")
+    assert after.keys() == before.keys()
+    assert [name for name in after if after[name][0] != before[name][0]] == [lost]
+    # Equal settings and seed end where they did before.
+    assert after[lost][1]["test"] == pytest.approx(before[lost][1]["test"], abs=1e-6)
+    assert not list((folder / "root" / "cells" / "checkpoints").iterdir())

@@ -39,7 +39,7 @@ def transformed(block: TransformerBlock, states: np.ndarray, sees: np.ndarray) -
 
 def reference(ranker: BST, user: int, history: list[int], target: int, history_sees_target: bool) -> float:
     """The score of one target in one context."""
-    items = ranker._items.numpy() + ranker._item_features(tf.range(21))[0].numpy()
+    items = tf.add_n(ranker._item_fields(tf.range(21))).numpy()
     states = items[[*history, target]] + ranker._positions.numpy()[-len(history) - 1 :]
     sees = np.ones([len(states), len(states)], bool)
     sees[:-1, -1] = history_sees_target
@@ -49,7 +49,7 @@ def reference(ranker: BST, user: int, history: list[int], target: int, history_s
 
     slots = np.zeros([ranker._history_length, tiny.WIDTH])
     slots[ranker._history_length - len(history) :] = states[:-1]
-    other = np.concatenate([ranker._users.numpy()[user], ranker._user_features(tf.constant([user]))[0].numpy()[0]])
+    other = np.concatenate(ranker._user_fields(tf.constant([user])), axis=-1)[0]
     kernels = [layer.kernel.numpy() for layer in (ranker._history_kernel, ranker._target_kernel, ranker._user_kernel)]
     hidden = np.concatenate([slots.ravel(), states[-1], other]) @ np.concatenate(kernels)
     hidden = leaky_relu(hidden + ranker._user_kernel.bias.numpy())

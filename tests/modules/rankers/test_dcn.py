@@ -14,8 +14,8 @@ RANKS = [None, 3]
 
 def whole_input(ranker: DCN) -> np.ndarray:
     """Returns x_0 `[B, C, D]`: user, town, item, genres."""
-    users = np.concatenate([ranker._users.numpy(), ranker._user_features(tf.range(7))[0]], axis=-1)
-    items = np.concatenate([ranker._items.numpy(), ranker._item_features(tf.range(21))[0]], axis=-1)
+    users = np.concatenate(ranker._user_fields(tf.range(7)), axis=-1)
+    items = np.concatenate(ranker._item_fields(tf.range(21)), axis=-1)
     of_users = np.repeat(users[CONTEXT.user.numpy()][:, np.newaxis], CANDIDATES.shape[1], axis=1)
     return np.concatenate([of_users, items[CANDIDATES.numpy()]], axis=-1)
 

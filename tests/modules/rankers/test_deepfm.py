@@ -13,8 +13,8 @@ from tests.modules.rankers.test_rankers import CANDIDATES, CONTEXT, make_corpus,
 
 def fields(ranker: DeepFM, user: int, item: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns the embeddings of the user's fields and of the item's."""
-    of_user = [ranker._users.numpy()[user], *(f.numpy()[0] for f in ranker._user_features(tf.constant([user])))]
-    of_item = [ranker._items.numpy()[item], *(f.numpy()[0] for f in ranker._item_features(tf.constant([item])))]
+    of_user = [field.numpy()[0] for field in ranker._user_fields(tf.constant([user]))]
+    of_item = [field.numpy()[0] for field in ranker._item_fields(tf.constant([item]))]
     return of_user, of_item
 
 

@@ -24,9 +24,7 @@ def published_form(ranker: DIN, context: Context, candidates: np.ndarray) -> np.
     w_d = np.random.default_rng(8).normal(size=w_p.shape)
     kernel = np.concatenate([keep_query - w_d, keep_key + w_d, w_d, w_p])
     attention_kernel, attention_bias = (w.numpy() for w in ranker._attention_output.weights)
-    genres = ranker._side_features
-    ids = np.arange(21)
-    items = weights["item_embeddings"] + genres(tf.constant(ids))[0].numpy()
+    items = tf.add_n(ranker._item_fields(tf.range(21))).numpy()
 
     scores = np.zeros(candidates.shape)
     for b, history in enumerate(context.history.numpy()):
@@ -59,7 +57,7 @@ def test_scores_are_those_of_the_published_form() -> None:
 def test_the_padding_items_embedding_and_positions_are_never_seen() -> None:
     ranker = make_ranker("din")
     before = score(ranker, CONTEXT, CANDIDATES)
-    items, positions = ranker._items, ranker._positions
+    items, positions = ranker._item_fields._ids, ranker._positions
     items.assign(tf.concat([tf.fill([1, tiny.WIDTH], 1e3), items[1:]], axis=0))
     np.testing.assert_allclose(score(ranker, CONTEXT, CANDIDATES), before, rtol=1e-5, atol=1e-6)
     positions.assign(tf.concat([tf.fill([3, tiny.WIDTH], 1e3), positions[3:]], axis=0))

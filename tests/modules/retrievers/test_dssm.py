@@ -15,10 +15,10 @@ from tests.modules.retrievers.test_retrievers import CONTEXT, ITEMS, make_corpus
 
 def tower(layer: tf.keras.layers.Layer, features: dict[str, FeatureTable], number: int) -> np.ndarray:
     """Returns the vector of id `number`: relu, relu, linear over its embedding and the mean of each feature's."""
-    fields = [layer._ids.numpy()[number]]
+    fields = [layer._fields._ids.numpy()[number]]
     for name, table in features.items():
         values = table.values[number][table.values[number] > 0]
-        embeddings = layer._features._embeddings[name].numpy()
+        embeddings = layer._fields._side_features._embeddings[name].numpy()
         fields.append(embeddings[values].sum(axis=0) / max(1, len(values)))
     hidden = np.concatenate(fields)
     for dense in layer._hidden:
