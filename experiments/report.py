@@ -91,15 +91,16 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
         runs = results[dataset, method]
         point = ", ".join(f"{key.rsplit('.', 1)[1]} {value}" for key, value in runs[0]["cell"].point)
         cells = [settings.label, *([compared.get(method, "")] if compared else []), point or "–", str(len(runs))]
+        # Where the second stage ranks the whole corpus, the first is not used.
+        ranks_all = runs[0]["model"]["candidates"] == "all"
         for metric in METRICS:
-            # A method whose second stage ranks the whole corpus has no recall of 100 candidates.
-            values = [run["test"][metric] for run in runs if metric in run["test"]]
+            values = [] if ranks_all and metric.startswith("retriever_") else [run["test"][metric] for run in runs]
             cells.append("{:.4f} ± {:.4f}".format(*mean_and_deviation(values)) if values else "–")
         epochs = [epoch["cpu_seconds"] for run in runs for epoch in run["history"]]
-        times = [statistics.median(epochs)]
-        times += [
-            statistics.median(measure(run) for run in runs)
-            for measure in (seconds_to_pass_retriever, seconds_to_quality)
+        times = [
+            statistics.median(epochs),
+            math.nan if ranks_all else statistics.median(seconds_to_pass_retriever(run) for run in runs),
+            statistics.median(seconds_to_quality(run) for run in runs),
         ]
         cells += ["–" if math.isnan(seconds) else f"{seconds:.0f}" for seconds in times]
         lines.append("| " + " | ".join(cells) + " |")

@@ -125,7 +125,16 @@ def _result(seed: int, two_stage: list[float], retriever: list[float]) -> dict:
     test = dict.fromkeys(report.METRICS, 0.1 * seed)
     cell = Cell("small", "both", (), seed)
     best = max(two_stage)
-    return {"cell": cell, "history": history, "validation": best, "best_epoch": 1, "test": test, "seconds": 9.0}
+    model = {"candidates": 100}
+    return {
+        "cell": cell,
+        "model": model,
+        "history": history,
+        "validation": best,
+        "best_epoch": 1,
+        "test": test,
+        "seconds": 9.0,
+    }
 
 
 def test_times_to_quality_count_from_the_start() -> None:
@@ -149,10 +158,14 @@ def test_report_has_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
 
 
 def test_what_a_method_is_not_measured_by_is_left_empty(tmp_path: Path) -> None:
-    run = _result(1, [0.1, 0.2], [0.1, 0.1])
+    run = _result(1, [0.1, 0.2], [0.05, 0.05])
+    run["model"]["candidates"] = "all"
     del run["test"]["retriever_recall@100"]
     report.write(_table(), {("small", "both"): [run]}, tmp_path, "table")
-    assert "| 0.1000 ± 0.0000 | – |" in (tmp_path / "table.md").read_text()
+    (row,) = (line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| Both |"))
+    # Its retriever's NDCG and recall, and the time to pass it.
+    assert row.split(" | ")[3] == row.split(" | ")[7] == row.split(" | ")[9] == "–"
+    assert row.count("–") == 4
     with (tmp_path / "table.csv").open() as file:
         assert [row["retriever_recall@100"] for row in csv.DictReader(file)] == [""]
 
