@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import logging
 import threading
 import time
@@ -14,35 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from modules.server.errors import Code, ServingError, invalid_argument
-from modules.server.rest import Answer, Call, RestApi, error_answer, internal_error
+from modules.server.errors import Code, ServingError, internal_error, invalid_argument
+from modules.server.limits import Limits
+from modules.server.rest import Answer, Call, RestApi, error_answer
 
 _logger = logging.getLogger(__name__)
 # The model's own time-out goes first, since it frees the thread as well.
 _GRACE_SECONDS = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What the server takes on.
-
-    Args:
-      body_bytes: the longest request body, also once decompressed.
-      threads: calls that run at once.
-      pending: calls that run or wait; more are refused.
-      timeout_seconds: how long a body may take to arrive, and then the call to be answered.
-    """
-
-    body_bytes: int = 64 * 2**20
-    threads: int = 8
-    pending: int = 256
-    timeout_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value <= 0:
-                raise ValueError(f"`{field.name}` must be positive. Received: {field.name}={value}.")
 
 
 class BodyTooLong(Exception):
@@ -147,7 +124,7 @@ class Endpoint:
         return self._api.run(call, body)
 
     def _refusal(self, call: Call, code: Code, message: str) -> ServingError:
-        self._api.count(call, code, 0.0)
+        self._api.count(call, code)
         return ServingError(code, message)
 
 

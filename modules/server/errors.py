@@ -75,3 +75,8 @@ def invalid_argument(message: str) -> ServingError:
 def not_found(message: str) -> ServingError:
     """Returns the error of a request for something that is not there."""
     return ServingError(Code.NOT_FOUND, message)
+
+
+def internal_error() -> ServingError:
+    """Returns the error for what no client is to be told."""
+    return ServingError(Code.INTERNAL, "Internal error; the log of the server says more")

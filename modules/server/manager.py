@@ -117,6 +117,7 @@ class ModelManager:
         self._models: dict[str, _Model] = {}
         self._readable = True
         self._lock = threading.Lock()
+        self._polling = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll_for_ever, name="models", daemon=True)
 
@@ -175,19 +176,23 @@ class ModelManager:
             return [known[version]]
 
     def poll(self) -> None:
-        """Looks at the disk once, and loads and frees what has to be."""
+        """Looks at the sources and the disk once, and loads and frees what has to be."""
+        with self._polling:
+            self._poll()
+
+    def _poll(self) -> None:
         sources = self._sources()
         readable, self._readable = self._readable, sources is not None
         if readable and sources is None:
             _logger.warning("The folder of the models cannot be read; what is loaded stays")
         with self._lock:
             for name, source in (sources or {}).items():
-                self._models.setdefault(name, _Model(source))
+                # A new path, policy or label takes effect on the versions that are loaded already.
+                self._models.setdefault(name, _Model(source)).source = source
         for name, model in self._models.items():
-            folders = model.source.versions()
-            if folders is None and sources is not None and name not in sources:
-                # Its folder was removed, and not just out of reach.
-                folders = {}
+            # A model that is no longer asked for is as one whose folder was removed, and not just out of reach.
+            removed = sources is not None and name not in sources
+            folders = {} if removed else model.source.versions()
             self._update(name, model, folders)
         self._free_left()
 

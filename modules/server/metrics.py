@@ -30,18 +30,19 @@ class Metrics:
             registry=self._registry,
         )
 
-    def record(self, model: str, api: str, status: str, seconds: float) -> None:
+    def record(self, model: str, api: str, entrypoint: str, status: str, seconds: float) -> None:
         """Counts one request.
 
         Args:
           model: the model's name; must be one that is served, since each name is kept for ever.
           api: "Predict", "Classify" or "Regress".
+          entrypoint: "REST" or "GRPC".
           status: the name of the status code.
           seconds: how long it took.
         """
         with self._lock:
             self._counts[model, status] += 1
-        self._latency.labels(model, api, "REST").observe(seconds * 1e6)
+        self._latency.labels(model, api, entrypoint).observe(seconds * 1e6)
 
     def text(self) -> bytes:
         """Returns the page Prometheus reads."""

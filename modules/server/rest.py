@@ -1,13 +1,13 @@
 """TF Serving's REST API without the HTTP server: a method, a path and a body in, an answer out."""
 
 import dataclasses
-import logging
 import re
-import time
 import urllib.parse
 from typing import NamedTuple
 
 from modules.server import examples, json_print, status
+from modules.server.calls import Calls
+from modules.server.config_files import DEFAULT_METRICS_PATH
 from modules.server.errors import Code, ServingError, invalid_argument
 from modules.server.json_forms import (
     decode_predict,
@@ -19,8 +19,7 @@ from modules.server.manager import ModelManager
 from modules.server.metrics import CONTENT_TYPE as METRICS_TYPE
 from modules.server.metrics import Metrics
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
-
+_ENTRYPOINT = "REST"
 _JSON = "application/json"
 _VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(
@@ -41,7 +40,6 @@ _NOT_FOUND_PAGE = b"""<HTML><HEAD>
 _MAX_VERSION = 2**63 - 1
 # Python refuses to read numbers of thousands of digits.
 _MAX_DIGITS = 19
-_logger = logging.getLogger(__name__)
 
 
 class Answer(NamedTuple):
@@ -74,12 +72,18 @@ class RestApi:
 
     Args:
       manager: the models.
-      metrics: where calls are counted.
+      calls: where calls are counted.
+      metrics: what Prometheus is told.
+      metrics_path: where Prometheus finds them; None for nowhere.
     """
 
-    def __init__(self, manager: ModelManager, metrics: Metrics) -> None:
+    def __init__(
+        self, manager: ModelManager, calls: Calls, metrics: Metrics, metrics_path: str | None = DEFAULT_METRICS_PATH
+    ) -> None:
         self._manager = manager
         self._metrics = metrics
+        self._metrics_path = metrics_path
+        self._calls = calls
 
     def parse(self, method: str, target: str) -> Call | Answer:
         """Returns the call to a model that a request is, else the answer to it.
@@ -88,7 +92,7 @@ class RestApi:
           method: the HTTP method.
           target: the path as the client sent it, percent signs and query and all.
         """
-        if target.partition("?")[0] == METRICS_PATH:
+        if target.partition("?")[0] == self._metrics_path:
             return Answer(200, self._metrics.text(), METRICS_TYPE)
         if not _PREFIX.fullmatch(target):
             return Answer(404, _NOT_FOUND_PAGE, "text/html")
@@ -110,28 +114,24 @@ class RestApi:
 
     def run(self, call: Call, body: bytes) -> Answer:
         """Runs a call to a model; blocks until the model has answered."""
-        started = time.perf_counter()
-        code = Code.OK
         try:
-            answer = Answer(200, json_print.to_bytes(self._run(call, body)))
+            with self._calls.counted(call.name, call.verb.capitalize(), _ENTRYPOINT):
+                return Answer(200, json_print.to_bytes(self._run(call, body)))
         except ServingError as error:
-            code, answer = error.code, error_answer(error)
-        except RecursionError:
-            # What no one reads may be nested as deep as the standard parser goes, but not be quoted.
-            error = invalid_argument("JSON Parse error: Nesting is too deep")
-            code, answer = error.code, error_answer(error)
-        except Exception:
-            _logger.exception("%s of %s failed", call.verb, call.name)
-            code, answer = Code.INTERNAL, error_answer(internal_error())
-        self.count(call, code, time.perf_counter() - started)
-        return answer
+            return error_answer(error)
 
-    def count(self, call: Call, code: Code, seconds: float) -> None:
-        """Counts a call; calls to models that are not served go under an empty name."""
-        name = call.name if call.name in self._manager.names() else ""
-        self._metrics.record(name, call.verb.capitalize(), code.name, seconds)
+    def count(self, call: Call, code: Code) -> None:
+        """Counts a call that does not come to run."""
+        self._calls.count(call.name, call.verb.capitalize(), _ENTRYPOINT, code)
 
     def _run(self, call: Call, body: bytes) -> str:
+        try:
+            return self._answer(call, body)
+        except RecursionError:
+            # What no one reads may be nested as deep as the standard parser goes, but not be quoted.
+            raise invalid_argument("JSON Parse error: Nesting is too deep") from None
+
+    def _answer(self, call: Call, body: bytes) -> str:
         document = parse_object(body)
         signature = signature_name(document)
         if call.verb == "predict":
@@ -156,11 +156,6 @@ class RestApi:
         except ServingError as error:
             return error_answer(error)
         return Answer(200, json_print.to_bytes(text))
-
-
-def internal_error() -> ServingError:
-    """Returns the error for what no client is to be told."""
-    return ServingError(Code.INTERNAL, "Internal error; the log of the server says more")
 
 
 def error_answer(error: ServingError) -> Answer:

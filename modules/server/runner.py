@@ -1,5 +1,6 @@
 """Runs the server in this process until a signal ends it."""
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -10,12 +11,12 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from modules.server.app import Endpoint, Limits, create_app
+from modules.server.app import Endpoint, create_app
 from modules.server.errors import ServingError
+from modules.server.grpc_server import GrpcServer
 from modules.server.json_forms import DEFAULT_SIGNATURE
+from modules.server.limits import Limits
 from modules.server.manager import ModelManager
-from modules.server.metrics import Metrics
-from modules.server.rest import RestApi
 from modules.server.sample_request import sample_request
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,13 +42,17 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(manager: ModelManager, limits: Limits, listener: socket.socket) -> None:
+def run(
+    manager: ModelManager, endpoint: Endpoint, limits: Limits, rest: socket.socket, grpc: GrpcServer | None
+) -> None:
     """Loads the models and serves them until SIGTERM or SIGINT, then ends the calls under way.
 
     Args:
       manager: the models, not started.
+      endpoint: answers REST.
       limits: what is taken on.
-      listener: where to serve; listens once the models that are there are loaded.
+      rest: where to serve REST; listens once the models that are there are loaded.
+      grpc: the gRPC server, not started, if any.
     """
     # What the imports left is there for good; the collection after each unload need not visit it.
     gc.collect()
@@ -56,17 +61,21 @@ def run(manager: ModelManager, limits: Limits, listener: socket.socket) -> None:
         # Until there are calls to wait for.
         signal.signal(number, lambda *_: sys.exit(0))
     manager.start()
-    endpoint = Endpoint(RestApi(manager, Metrics()), limits)
+    # Both the body and the model may take as long as the limit says.
+    grace_seconds = int(2 * limits.timeout_seconds) + 5
     config = uvicorn.Config(
         create_app(endpoint),
         log_config=None,
         log_level="warning",
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        # Both the body and the model may take as long as that.
-        timeout_graceful_shutdown=int(2 * limits.timeout_seconds) + 5,
+        timeout_graceful_shutdown=grace_seconds,
     )
-    _Server(config, manager).run(sockets=[listener])
+    if grpc:
+        grpc.start()
+    _Server(config, manager, grpc, grace_seconds).run(sockets=[rest])
+    if grpc:
+        grpc.close()
     endpoint.close()
     manager.close()
 
@@ -74,9 +83,13 @@ def run(manager: ModelManager, limits: Limits, listener: socket.socket) -> None:
 class _Server(uvicorn.Server):
     """Returns after a signal once the calls under way are answered; a second SIGINT hurries."""
 
-    def __init__(self, config: uvicorn.Config, manager: ModelManager) -> None:
+    def __init__(
+        self, config: uvicorn.Config, manager: ModelManager, grpc: GrpcServer | None, grace_seconds: float
+    ) -> None:
         super().__init__(config)
         self._manager = manager
+        self._grpc = grpc
+        self._grace_seconds = grace_seconds
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,10 +98,18 @@ class _Server(uvicorn.Server):
             signal.signal(number, self.handle_exit)
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        stopped = self._grpc.stop(self._grace_seconds) if self._grpc else None
+        await super().shutdown(sockets)
+        if stopped:
+            await asyncio.to_thread(stopped.wait)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         host, port = sockets[0].getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if self._grpc:
+            _logger.info("Serving gRPC on port %d", self._grpc.port)
         _logger.info("Serving at %s - %s", url, self._hint(url))
 
     def _hint(self, url: str) -> str:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
-from google.protobuf import text_format
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
+
+from modules.server.text_protos import read_text_proto
 
 _PolicyProto = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 _VERSION = re.compile(r"\d+", re.ASCII)
@@ -80,10 +81,7 @@ def fixed(sources: Sequence[ModelSource]) -> Sources:
     Raises:
       ValueError: where two have one name.
     """
-    by_name = {source.name: source for source in sources}
-    if len(by_name) != len(sources):
-        names = [source.name for source in sources]
-        raise ValueError(f"Model names must differ. Received: names={names}.")
+    by_name = _by_name(sources)
     return lambda: by_name
 
 
@@ -123,16 +121,30 @@ def read_config_file(path: str) -> list[ModelSource]:
     Raises:
       ValueError: where the file is missing or is not such a config.
     """
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            config = text_format.Parse(file.read(), model_server_config_pb2.ModelServerConfig())
-    except (tf.errors.OpError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"`model_config_file` must be a text proto of type ModelServerConfig. Received: {path!r}: {error}"
-        ) from error
+    config = model_server_config_pb2.ModelServerConfig()
+    read_text_proto("model_config_file", path, config, "ModelServerConfig")
     if config.WhichOneof("config") != "model_config_list":
         raise ValueError(f"`model_config_file` must hold a model_config_list. Received: {path!r}.")
-    return [_from_proto(model) for model in config.model_config_list.config]
+    return from_proto(config.model_config_list)
+
+
+def from_proto(models: model_server_config_pb2.ModelConfigList) -> list[ModelSource]:
+    """Returns the models a config lists.
+
+    Raises:
+      ValueError: where two have one name, or one of them is not a model that can be served.
+    """
+    found = [_from_proto(model) for model in models.config]
+    _by_name(found)
+    return found
+
+
+def _by_name(sources: Sequence[ModelSource]) -> dict[str, ModelSource]:
+    by_name = {source.name: source for source in sources}
+    if len(by_name) != len(sources):
+        names = [source.name for source in sources]
+        raise ValueError(f"Model names must differ. Received: names={names}.")
+    return by_name
 
 
 def _from_proto(model: model_server_config_pb2.ModelConfig) -> ModelSource:

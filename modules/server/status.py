@@ -1,4 +1,4 @@
-"""The JSON answers about a model: the state of its versions, and its signatures."""
+"""The answers about a model: the state of its versions, and its signatures."""
 
 import json
 from collections.abc import Sequence
@@ -10,24 +10,34 @@ from modules.server.manager import VersionStatus
 from modules.server.servable import Servable
 
 
-def encode_status(versions: Sequence[VersionStatus]) -> str:
-    """Returns TF Serving's `GetModelStatusResponse` as JSON."""
+def status_response(versions: Sequence[VersionStatus]) -> get_model_status_pb2.GetModelStatusResponse:
+    """Returns the states of versions as TF Serving's message."""
     response = get_model_status_pb2.GetModelStatusResponse()
     for version in versions:
         item = response.model_version_status.add(version=version.version, state=version.state.value)
         item.status.error_code = int(version.code)
         item.status.error_message = version.message.encode("utf-8", "replace").decode()
-    return _to_json(response, keep_names=False)
+    return response
+
+
+def signature_map(servable: Servable) -> get_model_metadata_pb2.SignatureDefMap:
+    """Returns a version's signatures as TF Serving's message."""
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name, signature in servable.signatures.items():
+        signatures.signature_def[name].CopyFrom(signature)
+    return signatures
+
+
+def encode_status(versions: Sequence[VersionStatus]) -> str:
+    """Returns the states of versions as JSON."""
+    return _to_json(status_response(versions), keep_names=False)
 
 
 def encode_metadata(servable: Servable) -> str:
     """Returns a version's name, number and signatures as JSON."""
     spec = model_pb2.ModelSpec(name=servable.name)
     spec.version.value = servable.version
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in servable.signatures.items():
-        signatures.signature_def[name].CopyFrom(signature)
-    metadata = f'{{"signature_def": {_to_json(signatures)}}}'
+    metadata = f'{{"signature_def": {_to_json(signature_map(servable))}}}'
     return f'{{\n"model_spec":{_to_json(spec)},\n"metadata": {metadata}\n}}\n'
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import tensorflow as tf
 
 from modules.server import saved_model, warmup
+from modules.server.batched_servable import BatchedServable
+from modules.server.batching import Batching
 from modules.server.servable import Servable
 
 
@@ -16,11 +18,13 @@ class VersionLoader:
       load_scann: imports ScaNN, best effort, for models that use its ops.
       timeout_seconds: how long one run of a model may take; 0 is for ever.
       session_config: threads and devices.
+      batching: how requests are merged; None runs each on its own.
     """
 
     load_scann: bool = True
     timeout_seconds: float = 0.0
     session_config: tf.compat.v1.ConfigProto | None = None
+    batching: Batching | None = None
 
     def __call__(self, name: str, version: int, path: str) -> Servable:
         """Returns the version in folder `path`.
@@ -29,7 +33,11 @@ class VersionLoader:
           ServingError: where it cannot be loaded, or one of its warm-up requests fails.
         """
         model = saved_model.load(path, self.load_scann, self.session_config)
-        servable = Servable(name, version, model, timeout_ms=int(self.timeout_seconds * 1000))
+        timeout_ms = int(self.timeout_seconds * 1000)
+        if self.batching is None:
+            servable = Servable(name, version, model, timeout_ms)
+        else:
+            servable = BatchedServable(name, version, model, self.batching, timeout_ms)
         try:
             warmup.replay(servable, path)
         except Exception:

@@ -1,9 +1,9 @@
 """Replays the requests a model brings along, so that its first caller need not wait longer."""
 
 import tensorflow as tf
-from tensorflow_serving.apis import input_pb2, prediction_log_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
-from modules.server import examples
+from modules.server import example_protos, examples, tensor_protos
 from modules.server.errors import ServingError, invalid_argument
 from modules.server.json_forms import DEFAULT_SIGNATURE
 from modules.server.servable import Servable
@@ -48,23 +48,17 @@ def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         request = log.predict_log.request
-        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        inputs = tensor_protos.decode_inputs(request.inputs)
         servable.predict(_signature(request), inputs)
     elif kind == "classify_log":
         request = log.classify_log.request
-        examples.classify(servable, _signature(request), _serialized(request.input))
+        examples.classify(servable, _signature(request), example_protos.serialized(request.input))
     elif kind == "regress_log":
         request = log.regress_log.request
-        examples.regress(servable, _signature(request), _serialized(request.input))
+        examples.regress(servable, _signature(request), example_protos.serialized(request.input))
     else:
         raise invalid_argument(f"Unsupported log_type for warmup: {kind}")
 
 
 def _signature(request: object) -> str:
     return request.model_spec.signature_name or DEFAULT_SIGNATURE
-
-
-def _serialized(value: input_pb2.Input) -> list[bytes]:
-    context = value.example_list_with_context.context.SerializeToString()
-    kind = value.WhichOneof("kind")
-    return [context + example.SerializeToString() for example in getattr(value, kind).examples]

@@ -2,7 +2,9 @@
 
 import pathlib
 import shutil
+from collections.abc import Iterator
 
+import grpc
 import pytest
 
 from tests.modules.server import saved_models, server_process
@@ -63,7 +65,7 @@ def server(models: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> se
     config = folder / "models.config"
     config.write_text(LABELS.format(models=models))
     flags = ["--model-base-path", str(models), "--model_config_file", str(config)]
-    with server_process.serving(folder / "log", *flags, "--no-load-scann") as running:
+    with server_process.serving(folder / "log", *flags, "--no-load-scann", "--grpc_port", "0") as running:
         yield running
 
 
@@ -71,3 +73,10 @@ def server(models: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> se
 def client(server: server_process.Server) -> server_process.Client:
     """A client of the shared server."""
     return server.client
+
+
+@pytest.fixture(scope="session")
+def channel(server: server_process.Server) -> Iterator[grpc.Channel]:
+    """A gRPC connection to the shared server."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as connection:
+        yield connection

@@ -100,6 +100,11 @@ class Server:
             raise AssertionError(f"The server ended with {process.returncode}:\n{self.log()}")
         self.client = Client(int(self._url()[1]))
 
+    @property
+    def grpc_port(self) -> int:
+        """The port of gRPC, where the server was told to have one."""
+        return int(re.search(r"Serving gRPC on port (\d+)", self.log())[1])
+
     def log(self) -> str:
         """Returns the log so far."""
         return self._log.read_text()

@@ -12,7 +12,9 @@ import pytest
 import uvicorn
 
 from modules.server import sources
-from modules.server.app import Endpoint, Limits, create_app
+from modules.server.app import Endpoint, create_app
+from modules.server.calls import Calls
+from modules.server.limits import Limits
 from modules.server.manager import ModelManager
 from modules.server.metrics import Metrics
 from modules.server.rest import RestApi
@@ -32,7 +34,8 @@ def serving(models: pathlib.Path, limits: Limits) -> Iterator[Client]:
     loader = VersionLoader(timeout_seconds=limits.timeout_seconds)
     manager = ModelManager(sources.fixed(named), loader)
     manager.start()
-    endpoint = Endpoint(RestApi(manager, Metrics()), limits)
+    metrics = Metrics()
+    endpoint = Endpoint(RestApi(manager, Calls(manager, metrics), metrics), limits)
     server = uvicorn.Server(uvicorn.Config(create_app(endpoint), log_config=None, access_log=False))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
