@@ -14,8 +14,14 @@ install: .venv/.installed ## build .venv from the lock file
 run: .venv/.installed ## run the pipeline through the TFX CLI; CONFIG=file.yaml, DATA=interactions.csv
 	$(BIN)/python -m tfx_pipeline.run --config $(CONFIG) $(if $(DATA),--data $(DATA))
 
-serve: .venv/.installed ## serve what was pushed, TF Serving's REST API on :8501
-	$(BIN)/python -m modules.server --model-base-path var/serving_model --port 8501
+serve: .venv/.installed ## serve what was pushed: TF Serving's REST API on :8501, its gRPC API on :8500
+	$(BIN)/python -m modules.server --model_base_path var/serving_model --rest_api_port 8501 --port 8500
+
+demo: .venv/.installed ## the same, and a page on localhost:8501/demo: users, and what each stage makes of them
+	$(BIN)/python -m tfx_pipeline.demo --config $(CONFIG)
+
+deployment: .venv/.installed ## write a compose file and the configs of stock TF Serving to var/serving
+	$(BIN)/python -m tfx_pipeline.serving --config $(CONFIG)
 
 test: .venv/.installed ## every test
 	$(BIN)/ruff check .
@@ -31,4 +37,4 @@ lock: ## resolve requirements.in anew into requirements.lock
 clean: ## remove what runs have written
 	rm -rf var
 
-.PHONY: help install run serve test doctor lock clean
+.PHONY: help install run serve demo deployment test doctor lock clean

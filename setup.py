@@ -8,5 +8,8 @@ setuptools.setup(
     description="A TFX pipeline that trains TensorFlow Recommenders retrieval and ranking models jointly (CoRR)",
     python_requires=">=3.10,<3.11",
     packages=setuptools.find_packages(include=["modules*", "tfx_pipeline*"]),
-    package_data={"modules": ["datasets/checksums.tsv"], "tfx_pipeline": ["configs/*.yaml", "report/templates/*"]},
+    package_data={
+        "modules": ["datasets/checksums.tsv", "server/demo/static/*"],
+        "tfx_pipeline": ["configs/*.yaml", "report/templates/*", "serving/templates/*"],
+    },
 )

@@ -40,10 +40,10 @@ class Epoch(NamedTuple):
 class Sizes(NamedTuple):
     """What the synthetic corpora hold."""
 
-    interactions: tuple[int, ...] = (50_000, 100_000, 200_000, 400_000)
+    interactions: tuple[int, ...] = (25_000, 50_000, 100_000, 200_000)
     at_items: int = 10_000
     items: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    at_interactions: int = 50_000
+    at_interactions: int = 25_000
     interactions_a_user: int = 50
     embedding_dim: int = 32
 

@@ -277,6 +277,14 @@ class ServingConfig(Section):
     """Items a request is answered with."""
     scann: bool = True
     """Also export, evaluate and push the ScaNN-indexed model (`<name>_scann`)."""
+    index: Literal["auto", "exact", "partitioned"] = "auto"
+    """How the portable model searches: every item, or the cells nearest to the query; `auto` takes what is faster."""
+    exact_below: int = pydantic.Field(50_000, ge=1)
+    """Corpora of fewer items are searched exactly under `index: auto`."""
+    min_index_recall: float = pydantic.Field(0.95, gt=0, le=1)
+    """Floor of the recall of each export's index against exact search, of `candidates` items; below it, no push."""
+    index_quantisation: Literal["none", "int8"] = "int8"
+    """How the partitioned index stores the vectors it scans; the best are scored again by the exact ones."""
 
 
 def describe_errors(error: pydantic.ValidationError) -> str:

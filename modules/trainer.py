@@ -9,20 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from modules.config import DataConfig, EvaluationConfig, ModelConfig, ServingConfig, TrainingConfig
+from modules.cooperation.base import TwoStageModel
 from modules.data import names
 from modules.environment import require_keras_2
-from modules.export.indexes import ExactIndex
+from modules.export.index_choice import IndexOptions, choose_index
 from modules.export.server_model import ExportOptions, ServerModel
 from modules.export.towers import Towers
 from modules.training.fit import TrainingData, fit
-from modules.training.inputs import read_corpus
+from modules.training.inputs import evaluation_users, read_corpus
 
 HISTORY_FILE = "history.json"
+
+_CALIBRATION_USERS = 512
 
 
 def custom_config(
@@ -41,7 +45,7 @@ def custom_config(
       model: what is trained.
       training: how.
       evaluation: for the sizes of the `evaluate` signature.
-      serving: for the sizes of the served signatures.
+      serving: for the sizes of the served signatures, and the index.
       checkpoints: folder under which a run keeps its checkpoints until it is done.
       code_digest: of the sources of `modules`, so that a change of them misses the cache.
     """
@@ -50,6 +54,14 @@ def custom_config(
         "model": model.model_dump_json(),
         "training": training.model_dump_json(),
         "export": json.dumps(export_sizes(evaluation, serving)),
+        "index": json.dumps(
+            {
+                "kind": serving.index,
+                "min_recall": serving.min_index_recall,
+                "quantisation": serving.index_quantisation,
+                "exact_below": serving.exact_below,
+            }
+        ),
         "checkpoints": checkpoints,
         "code": code_digest,
     }
@@ -94,11 +106,21 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     candidates = model_config.candidate_count(corpus.num_items)
     options = ExportOptions(candidates=candidates, **json.loads(settings["export"]))
-    ServerModel(towers, ExactIndex(towers.candidates), options).save(fn_args.serving_model_dir)
+    queries = validation_queries(result.model, fn_args.eval_files)
+    index = choose_index(towers.candidates, candidates, IndexOptions(**json.loads(settings["index"])), queries)
+    ServerModel(towers, index, options).save(fn_args.serving_model_dir)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
         file.write(json.dumps(result.history, indent=1))
     shutil.rmtree(checkpoints)
+
+
+def validation_queries(model: TwoStageModel, patterns: Sequence[str]) -> np.ndarray:
+    """Returns the queries float32 `[Q, d]` of the first 512 validation users, those left out nothing is known of."""
+    users = evaluation_users(patterns, model.config.history_length, _CALIBRATION_USERS)
+    context = next(iter(users)).context
+    known = tf.logical_not(model.retriever.is_cold(context))
+    return tf.boolean_mask(model.retriever.query(context), known).numpy()
 
 
 def files_of_split(patterns: Sequence[str], split: str) -> list[str]:

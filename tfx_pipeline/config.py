@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pydantic
 import yaml
@@ -18,6 +19,8 @@ from modules.config import (
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "movielens.yaml"
 
+_IMAGE = r"^[^@\s]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$"
+
 
 class BeamConfig(Section):
     """How the Beam components run."""
@@ -30,6 +33,34 @@ class BeamConfig(Section):
         "--pickle_library=cloudpickle",
     ]
     """Beam's own pipeline options, for every component that runs on it."""
+
+
+InfraValidatorPlatform = Literal["auto", "off", "docker", "kubernetes"]
+"""`auto` takes Kubernetes in a pod of Kubeflow Pipelines, else Docker where a daemon answers, else none."""
+
+
+class DeploymentConfig(Section):
+    """How exports are tried, and what serves them."""
+
+    infra_validator: InfraValidatorPlatform = "auto"
+    """Where TFX's InfraValidator starts a real model server on each export before it is pushed."""
+    image: str = pydantic.Field("tensorflow/serving:2.16.1", pattern=_IMAGE)
+    """The model server of the portable export, `repository:tag` or `repository@digest`."""
+    scann_image: str | None = pydantic.Field(None, pattern=_IMAGE)
+    """A model server that links ScaNN's operations; without one the InfraValidator leaves the ScaNN export out."""
+    warmup_users: int = pydantic.Field(32, ge=0)
+    """Users whose ids and histories go into pushed versions as warm-up requests; 0 keeps personal data out of them."""
+
+
+class BatchRecommendationsConfig(Section):
+    """Every user's recommendations, written out after a model was blessed."""
+
+    enabled: bool = False
+    """Whether the pipeline ends with them."""
+    top_k: int | None = pydantic.Field(None, ge=1)
+    """Items a user gets, at most `serving.top_k`; None takes that many."""
+    shards: int = pydantic.Field(0, ge=0)
+    """Files they are spread over; 0 leaves it to Beam."""
 
 
 class PipelineConfig(Section):
@@ -50,6 +81,8 @@ class PipelineConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
     beam: BeamConfig = BeamConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
+    batch_recommendations: BatchRecommendationsConfig = BatchRecommendationsConfig()
     enable_cache: bool = True
     """Whether components whose inputs have not changed are served from the last run."""
 
@@ -73,6 +106,16 @@ class PipelineConfig(Section):
             raise ValueError(
                 "`evaluation.min_recall` must be 0 where `model.candidates` is 'all': the first stage's recall is not "
                 f"measured. Received: min_recall={self.evaluation.min_recall}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _no_more_is_written_than_the_model_answers(self) -> "PipelineConfig":
+        top_k = self.batch_recommendations.top_k
+        if top_k is not None and top_k > self.serving.top_k:
+            raise ValueError(
+                "`batch_recommendations.top_k` must be at most `serving.top_k`, "
+                f"{self.serving.top_k}: the exported model answers with no more. Received: top_k={top_k}."
             )
         return self
 

@@ -11,7 +11,10 @@ from modules.code_digest import code_digest
 from modules.data import names, sources
 from modules.data.slices import slice_features
 from tfx_pipeline.components.atomic_pusher import atomic_pusher
+from tfx_pipeline.components.batch_recommender import BatchRecommender
 from tfx_pipeline.components.example_gen import interaction_example_gen
+from tfx_pipeline.components.index_gate import IndexGate
+from tfx_pipeline.components.infra_validation import infra_validator
 from tfx_pipeline.components.scann_indexer import ScannIndexer
 from tfx_pipeline.components.schema_gate import SchemaGate
 from tfx_pipeline.components.serving_check import ServingCheck
@@ -130,17 +133,65 @@ def _judge_and_push(
         example_splits=[names.TEST],
         module_path="modules.evaluator",
     ).with_id(f"Evaluator.{name}")
-    check = ServingCheck(model=model, examples=examples, allow_scann=name.endswith("_scann")).with_id(
-        f"ServingCheck.{name}"
-    )
+    checks = _serving_checks(config, name, model, examples)
+    infra_blessing = checks[-1].outputs["blessing"]
     pusher = atomic_pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=check.outputs["blessing"],
+        infra_blessing=infra_blessing,
         base_directory=os.path.join(config.serving_model_dir, name),
         run_token=run_token,
     ).with_id(f"Pusher.{name}")
-    return [blessed, evaluator, check, pusher]
+    components = [blessed, evaluator, *checks, pusher]
+    if config.batch_recommendations.enabled and name == config.name:
+        components.append(
+            BatchRecommender(
+                model=model,
+                model_blessing=evaluator.outputs["blessing"],
+                infra_blessing=infra_blessing,
+                examples=examples,
+                top_k=config.batch_recommendations.top_k or config.serving.top_k,
+                shards=config.batch_recommendations.shards,
+                code=code_digest(),
+            )
+        )
+    return components
+
+
+def _serving_checks(
+    config: PipelineConfig, name: str, model: tfx.dsl.Channel, examples: tfx.dsl.Channel
+) -> list[BaseNode]:
+    """Each passes on the refusal of the one before it, so that the last one's verdict is that of all."""
+    scann = name != config.name
+    deployment = config.deployment
+    image = deployment.scann_image if scann else deployment.image
+    checks = []
+
+    def verdict_so_far() -> dict[str, tfx.dsl.Channel]:
+        return {"validated": checks[-1].outputs["blessing"]} if checks else {}
+
+    validator = infra_validator(model, examples, name, deployment.infra_validator, image)
+    if validator is not None:
+        checks.append(validator.with_id(f"InfraValidator.{name}"))
+    # Where the first stage hands on everything there is no search to judge.
+    if config.model.candidates != "all":
+        gate = IndexGate(
+            model=model,
+            examples=examples,
+            min_recall=config.serving.min_index_recall,
+            code=code_digest(),
+            **verdict_so_far(),
+        )
+        checks.append(gate.with_id(f"IndexGate.{name}"))
+    check = ServingCheck(
+        model=model,
+        examples=examples,
+        allow_scann=scann,
+        warmup_users=deployment.warmup_users,
+        **verdict_so_far(),
+    )
+    checks.append(check.with_id(f"ServingCheck.{name}"))
+    return checks
 
 
 def _pipeline(config: PipelineConfig, components: list[BaseNode]) -> tfx.dsl.Pipeline:

@@ -92,14 +92,30 @@ class ScannIndex(Index):
         ids = tf.pad(ids, [[0, 0], [0, missing]])
         best, columns = tf.math.top_k(scores, k)
         found = tf.where(tf.math.is_inf(best), tf.cast(NO_ITEM, tf.int64), tf.gather(ids, columns, batch_dims=1))
-        short = tf.where(tf.math.is_inf(best[:, -1]))
+        return search_short_rows_exactly(found, best, query, exclude, self._candidates)
 
-        def search_short_exactly() -> tuple[tf.Tensor, tf.Tensor]:
-            queries, excluded = (tf.gather(values, short[:, 0]) for values in (query, exclude))
-            exact_ids, exact_scores = exact_top_k(queries, self._candidates, excluded, k)
-            return (
-                tf.tensor_scatter_nd_update(found, short, exact_ids),
-                tf.tensor_scatter_nd_update(best, short, exact_scores),
-            )
 
-        return tf.cond(tf.size(short) > 0, search_short_exactly, lambda: (found, best))
+def search_short_rows_exactly(
+    ids: tf.Tensor, scores: tf.Tensor, query: tf.Tensor, exclude: tf.Tensor, candidates: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what an approximate search found, its rows of fewer than k items replaced by those of an exact search.
+
+    Args:
+      ids: int64 `[B, k]`.
+      scores: float32 `[B, k]`, best first; -inf where nothing was found.
+      query: float32 `[B, d]`.
+      exclude: int64 `[B, E]`, items never to return; 0 is padding.
+      candidates: float32 `[N + 1, d]`; row 0 is padding.
+    """
+    k = ids.shape[1]
+    short = tf.where(tf.math.is_inf(scores[:, -1]))
+
+    def search() -> tuple[tf.Tensor, tf.Tensor]:
+        queries, excluded = (tf.gather(values, short[:, 0]) for values in (query, exclude))
+        exact_ids, exact_scores = exact_top_k(queries, candidates, excluded, k)
+        return (
+            tf.tensor_scatter_nd_update(ids, short, exact_ids),
+            tf.tensor_scatter_nd_update(scores, short, exact_scores),
+        )
+
+    return tf.cond(tf.size(short) > 0, search, lambda: (ids, scores))

@@ -36,13 +36,16 @@ class ServerModel(tf.Module):
 
     Signatures, ids as the caller's own strings:
       * `serving_default`: user_id `[B]`, history `[B, H]` (oldest first, "" is padding) -> item_id, score `[B, K]`
-      * `retrieve`: the same inputs -> item_id, score `[B, C]` of the first stage
-      * `rank`: and candidate_id `[B, C]` -> score `[B, C]`
+      * `recommend`: and exclude `[B, E]` (ids never to answer, "" is padding), k int32, one number or `[B]`
+        -> item_id, score `[B, max k]`; 1 <= k <= `candidates`
+      * `retrieve`: user_id, history -> item_id, score `[B, C]` of the first stage
+      * `rank`: user_id, history, candidate_id `[B, C]` -> score `[B, C]`
       * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
       * `evaluate`: examples `[B]` -> ranked, retrieved, exhaustive: item ids, for the Evaluator
 
     A context the model knows nothing of is answered with the most popular items. Items of the history are never
-    returned, no item twice; where the corpus is exhausted, the rest is "" with the lowest score.
+    returned, no item twice; where the corpus is exhausted, or a row asks for fewer than another, the rest is "" with
+    the lowest score.
 
     Args:
       towers: a `Towers`, or one loaded from another export.
@@ -62,8 +65,12 @@ class ServerModel(tf.Module):
         histories = tf.TensorSpec([None, None], tf.string, "history")
         candidates = tf.TensorSpec([None, None], tf.string, "candidate_id")
         examples = tf.TensorSpec([None], tf.string, "examples")
+        exclude = tf.TensorSpec([None, None], tf.string, "exclude")
+        # Of any rank: a REST request in column form gives one number, in row form one each instance.
+        k = tf.TensorSpec(None, tf.int32, "k")
         signatures = {
-            "serving_default": self.recommend.get_concrete_function(users, histories),
+            "serving_default": self.serve.get_concrete_function(users, histories),
+            "recommend": self.recommend.get_concrete_function(users, histories, exclude, k),
             "retrieve": self.retrieve.get_concrete_function(users, histories),
             "rank": self.rank.get_concrete_function(users, histories, candidates),
             "serve_tf_examples": self.serve_tf_examples.get_concrete_function(examples),
@@ -73,11 +80,38 @@ class ServerModel(tf.Module):
         tf.saved_model.save(self, path, signatures, options)
 
     @tf.function(autograph=False)
-    def recommend(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
         """Both stages."""
         request = self.towers.encode(user_id, history)
         retrieved, _ = self._retrieve(request)
         return self._answer(*self._rank_retrieved(request, retrieved, self._options.top_k))
+
+    @tf.function(autograph=False)
+    def recommend(
+        self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Both stages, for as many items as asked for and none of those excluded.
+
+        Args:
+          user_id: string `[B]`.
+          history: string `[B, H]`, oldest first; "" is padding.
+          exclude: string `[B, E]`, item ids never to answer; unknown ones and "" are ignored.
+          k: int32, one number, or `[B]` one each row.
+
+        Raises:
+          InvalidArgumentError: where a k is not from 1 to `candidates`, or is not as many as there are rows.
+        """
+        batch = tf.shape(user_id)[0]
+        with tf.control_dependencies(self._check_k(k, batch)):
+            wanted = tf.reshape(tf.identity(k), [-1])
+        request = self.towers.encode(user_id, history)
+        request = request._replace(exclude=tf.concat([request.exclude, self.towers.look_up(exclude)], axis=1))
+        retrieved, _ = self._retrieve(request)
+        ids, scores = self._rank_retrieved(request, retrieved, self._options.candidates)
+        # Over no rows the maximum is the lowest integer.
+        width = tf.maximum(tf.reduce_max(wanted), 0)
+        asked_for = tf.range(width) < wanted[:, tf.newaxis]
+        return self._answer(tf.where(asked_for, ids[:, :width], 0), scores[:, :width])
 
     @tf.function(autograph=False)
     def retrieve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,7 +127,7 @@ class ServerModel(tf.Module):
     @tf.function(autograph=False)
     def serve_tf_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Both stages, from serialized examples."""
-        return self.recommend(*_parse(examples))
+        return self.serve(*_parse(examples))
 
     @tf.function(autograph=False)
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -110,6 +144,15 @@ class ServerModel(tf.Module):
             "exhaustive": tf.gather(self.towers.item_ids, self._rank_everything(request, sampled)),
         }
 
+    def _check_k(self, k: tf.Tensor, batch: tf.Tensor) -> list[tf.Operation]:
+        most = self._options.candidates
+        whole = tf.reduce_all((k >= 1) & (k <= most))
+        paired = tf.logical_or(tf.equal(tf.rank(k), 0), tf.equal(tf.size(k), batch))
+        return [
+            tf.debugging.Assert(whole, [f"`k` must be from 1 to {most}. Received:", k]),
+            tf.debugging.Assert(paired, ["`k` must be one number, or one each row of `user_id`. Received:", k]),
+        ]
+
     def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
         found = self.index.search(request.query, request.exclude, self._options.candidates)
         popular = popular_top_k(
@@ -123,7 +166,7 @@ class ServerModel(tf.Module):
         return tf.where(cold, popular[0], found[0]), tf.where(cold, popular[1], found[1])
 
     def _score(self, request: Any, candidates: tf.Tensor) -> tf.Tensor:
-        known = self.towers.score(request.user, request.history, candidates)
+        known = self.towers.score(request.user, request.history, request.query, candidates)
         popular = tf.gather(self.towers.log_popularity, candidates)
         scores = tf.where(request.cold[:, tf.newaxis], popular, known)
         return tf.where(candidates > 0, scores, _LAST)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from modules.context import Context, latest
 from modules.cooperation.base import TwoStageModel
 from modules.corpus import Corpus
+from modules.retrievers.base import inner_products
 
 
 class Request(NamedTuple):
@@ -51,7 +52,7 @@ class Towers(tf.Module):
         super().__init__()
         # The stages are tracked, the model is not: its optimisers and metrics have no place in an export.
         self._retriever, self._ranker = model.retriever, model.ranker
-        self._rank = model.rank
+        self._ranker_scores = model.ranker_scores
         self._transform = transform
         self._history_length = model.config.history_length
         # Half an interaction for items without any, so that every logarithm is finite.
@@ -101,14 +102,21 @@ class Towers(tf.Module):
         input_signature=[
             tf.TensorSpec([None], tf.int64, "user"),
             tf.TensorSpec([None, None], tf.int64, "history"),
+            tf.TensorSpec([None, None], tf.float32, "query"),
             tf.TensorSpec([None, None], tf.int64, "candidates"),
         ],
     )
-    def score(self, user: tf.Tensor, history: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-        """Returns the second stage's scores float32 `[B, C]` of candidates `[B, C]`."""
+    def score(self, user: tf.Tensor, history: tf.Tensor, query: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        """Returns the second stage's scores float32 `[B, C]` of candidates `[B, C]`.
+
+        The first stage's scores, which a residual ranker adds, come from the request's own query: neither stage encodes
+        a context twice.
+        """
         history = tf.ensure_shape(history, [None, self._history_length])
         nothing = tf.zeros([tf.shape(user)[0], 0], tf.int64)
-        return self._rank(Context(user, history, exclude=nothing), candidates)
+        query = tf.ensure_shape(query, [None, self.candidates.shape[1]])
+        products = inner_products(query, self._retriever.candidates(candidates))
+        return self._ranker_scores(Context(user, history, exclude=nothing), candidates, products)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec(None, tf.string, "item_id")])
     def look_up(self, item_id: tf.Tensor) -> tf.Tensor:

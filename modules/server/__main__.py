@@ -9,6 +9,8 @@ import tensorflow as tf
 from modules.server import flags, runner
 from modules.server.app import Endpoint
 from modules.server.calls import Calls
+from modules.server.demo.examples import read_examples
+from modules.server.demo.pages import demo_routes
 from modules.server.grpc_models import ModelService
 from modules.server.grpc_prediction import PredictionService
 from modules.server.grpc_server import GrpcServer
@@ -38,15 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         manager = ModelManager(flags.all_models(args, listed), loader, args.file_system_poll_wait_seconds)
         calls = Calls(manager, metrics := Metrics())
         endpoint = Endpoint(RestApi(manager, calls, metrics, flags.metrics_path(args)), limits)
-        # Taken before the models load, to tell of a port in use at once.
+        # Taken before the examples and the models load, to tell of a port in use at once.
         rest = runner.bind(args.host, args.rest_port)
         if args.grpc_port is not None:
             prediction = PredictionService(manager, calls, limits.body_bytes)
             grpc = GrpcServer(prediction, ModelService(manager, listed), limits, args.host, args.grpc_port)
+        pages = demo_routes(read_examples(args.demo_examples), manager) if args.demo_examples else []
     except ValueError as error:
         _logger.error("%s", error)
         return 2
-    runner.run(manager, endpoint, limits, rest, grpc)
+    runner.run(manager, endpoint, limits, rest, grpc, pages)
     return 0
 
 

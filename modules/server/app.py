@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 import zlib
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from modules.server.errors import Code, ServingError, internal_error, invalid_argument
@@ -128,9 +129,9 @@ class Endpoint:
         return ServingError(code, message)
 
 
-def create_app(endpoint: Endpoint) -> Starlette:
-    """Returns the application: every path and method go to `endpoint`."""
-    return Starlette(routes=[Route("/{path:path}", endpoint)])
+def create_app(endpoint: Endpoint, pages: Sequence[BaseRoute] = ()) -> Starlette:
+    """Returns the application: every path and method that are not of `pages` go to `endpoint`."""
+    return Starlette(routes=[*pages, Route("/{path:path}", endpoint)])
 
 
 def _target(scope: Scope) -> str:

@@ -58,6 +58,8 @@ def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
     _add(batching, "--enable_batching", type=_boolean, nargs="?", const=True, default=False, help="merge requests")
     _add(batching, "--batching_parameters_file", help="text proto BatchingParameters")
     _add(batching, "--monitoring_config_file", help="text proto MonitoringConfig")
+    pages = parser.add_argument_group("pages")
+    _add(pages, "--demo_examples", metavar="DIR", help="ExampleGen's output: serve a page about its users at /demo")
     runtime = parser.add_argument_group("TensorFlow's threads", "0 is its own choice")
     _add(runtime, "--intra_op_threads", "--tensorflow_intra_op_parallelism", type=int, default=0)
     _add(runtime, "--inter_op_threads", "--tensorflow_inter_op_parallelism", type=int, default=0)

@@ -7,9 +7,10 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from modules.server.app import Endpoint, create_app
 from modules.server.errors import ServingError
@@ -43,7 +44,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run(
-    manager: ModelManager, endpoint: Endpoint, limits: Limits, rest: socket.socket, grpc: GrpcServer | None
+    manager: ModelManager,
+    endpoint: Endpoint,
+    limits: Limits,
+    rest: socket.socket,
+    grpc: GrpcServer | None,
+    pages: Sequence[BaseRoute] = (),
 ) -> None:
     """Loads the models and serves them until SIGTERM or SIGINT, then ends the calls under way.
 
@@ -53,6 +59,7 @@ def run(
       limits: what is taken on.
       rest: where to serve REST; listens once the models that are there are loaded.
       grpc: the gRPC server, not started, if any.
+      pages: what REST's port serves beside the API.
     """
     # What the imports left is there for good; the collection after each unload need not visit it.
     gc.collect()
@@ -64,7 +71,7 @@ def run(
     # Both the body and the model may take as long as the limit says.
     grace_seconds = int(2 * limits.timeout_seconds) + 5
     config = uvicorn.Config(
-        create_app(endpoint),
+        create_app(endpoint, pages),
         log_config=None,
         log_level="warning",
         access_log=False,

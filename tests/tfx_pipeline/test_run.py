@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_first_run_is_blessed_and_pushes_both_exports(runs: Runs) -> None:
     assert all(version.isdigit() for version in _versions(runs.root, "small_scann"))
     assert "blessed" in runs.first_output
     assert "make serve" in runs.first_output
+
+
+def test_pushed_versions_carry_requests_to_warm_up_with(runs: Runs) -> None:
+    for name in ("small", "small_scann"):
+        version = runs.root / "serving_model" / name / _versions(runs.root, name)[0]
+        assert (version / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
 
 
 def test_output_is_quiet(runs: Runs) -> None:
@@ -123,6 +130,24 @@ def _post(url: str, body: dict) -> dict:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as answer:
         return json.load(answer)
+
+
+@pytest.mark.parametrize("name", ["small", "small_scann"])
+def test_a_request_chooses_how_many_items_and_leaves_some_out(address: str, name: str) -> None:
+    def recommend(k: int, exclude: list[str]) -> list[str]:
+        inputs = {"user_id": ["user 0"], "history": [[item_name(3)]], "exclude": [exclude], "k": k}
+        body = {"signature_name": "recommend", "inputs": inputs}
+        return _post(f"{address}/v1/models/{name}:predict", body)["outputs"]["item_id"][0]
+
+    best = recommend(5, [])
+    assert len(set(best)) == 5
+    without = recommend(7, best[:2])
+    assert without[:3] == best[2:]
+    assert len(without) == 7
+    assert not set(without) & {*best[:2], item_name(3)}
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+        recommend(10_000, [])
+    assert "`k` must be from 1 to" in refused.value.read().decode()
 
 
 @pytest.mark.parametrize("name", ["small", "small_scann"])

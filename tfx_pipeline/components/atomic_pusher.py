@@ -2,15 +2,17 @@
 
 import json
 import os
-import uuid
+import shutil
 from typing import Any
 
+import tensorflow as tf
 from tfx import types
 from tfx import v1 as tfx
 from tfx.components.pusher import executor
 from tfx.dsl.components.base import executor_spec
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
+
+from tfx_pipeline.components import version_folder, warmup_requests
 
 _DESTINATION = "pushed_destination"
 _VERSION = "pushed_version"
@@ -43,10 +45,15 @@ def atomic_pusher(
     )
 
 
+class PushError(RuntimeError):
+    """A model that could not be pushed, with the reason and the room it needs."""
+
+
 class Executor(executor.Executor):
     """Copies beside the watched folder's versions, under a name no server takes for one, and renames when all is there.
 
-    A model server that sees a version while it is copied may fail to load it, and never tries that number again.
+    A model server that sees a version while it is copied may fail to load it, and never tries that number again. The
+    warm-up requests that come with the InfraBlessing become part of the version.
     """
 
     def Do(
@@ -55,32 +62,40 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes if blessed; see base class."""
+        """Pushes if blessed; see base class.
+
+        Raises:
+          PushError: the disk is full, or another fault of the file system; no version has appeared then.
+        """
+        if not self.CheckBlessing(input_dict):
+            super().Do(input_dict, output_dict, exec_properties)
+            return
         destination = json.loads(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY])
         base = destination["filesystem"]["base_directory"]
-        staging = os.path.join(base, f".incoming-{uuid.uuid4().hex}")
-        destination["filesystem"]["base_directory"] = staging
-        staged_properties = {
-            **exec_properties,
-            standard_component_specs.PUSH_DESTINATION_KEY: json.dumps(destination),
-        }
         try:
-            super().Do(input_dict, output_dict, staged_properties)
-            pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-            if pushed.get_int_custom_property("pushed"):
-                self._publish(pushed, base)
-        finally:
-            if fileio.exists(staging):
-                fileio.rmtree(staging)
+            with version_folder.staging(base) as staging:
+                destination["filesystem"]["base_directory"] = staging
+                staged_properties = {
+                    **exec_properties,
+                    standard_component_specs.PUSH_DESTINATION_KEY: json.dumps(destination),
+                }
+                super().Do(input_dict, output_dict, staged_properties)
+                self._publish(input_dict, output_dict, base)
+        except (OSError, tf.errors.OpError) as error:
+            raise PushError(_explain(error, self.GetModelPath(input_dict), base)) from error
 
-    def _publish(self, pushed: types.Artifact, base: str) -> None:
-        version = int(pushed.get_string_custom_property(_VERSION))
-        # Two pushes within a second must not share a number, and a clock set back must not go below the last one.
-        taken = [int(name) for name in fileio.listdir(base) if name.isdigit()]
-        version = max([version, *(number + 1 for number in taken)])
-        path = os.path.join(base, str(version))
-        fileio.rename(pushed.get_string_custom_property(_DESTINATION), path)
-        pushed.set_string_custom_property(_DESTINATION, path)
+    def _publish(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        base: str,
+    ) -> None:
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        staged = pushed.get_string_custom_property(_DESTINATION)
+        for blessing in input_dict.get(standard_component_specs.INFRA_BLESSING_KEY, []):
+            warmup_requests.copy(blessing.uri, staged)
+        version = version_folder.publish(staged, base, int(pushed.get_string_custom_property(_VERSION)))
+        pushed.set_string_custom_property(_DESTINATION, os.path.join(base, str(version)))
         pushed.set_string_custom_property(_VERSION, str(version))
 
 
@@ -88,3 +103,14 @@ class AtomicPusher(tfx.components.Pusher):
     """TFX's own component around this executor."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+def _explain(error: Exception, model_path: str, base: str) -> str:
+    needed = sum(
+        os.path.getsize(os.path.join(parent, name)) for parent, _, names in os.walk(model_path) for name in names
+    )
+    free = shutil.disk_usage(base).free if os.path.isdir(base) else 0
+    return (
+        f"The model {model_path} could not be pushed to {base}: {error}. It needs {needed / 2**20:.1f} MiB, and "
+        f"{free / 2**20:.1f} MiB are free there. No new version has appeared; what is served stays."
+    )

@@ -10,10 +10,12 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 from tfx import v1 as tfx
+from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from tfx_pipeline.components.infra_blessing import write_blessing
+from tfx_pipeline.components import warmup_requests
+from tfx_pipeline.components.infra_blessing import read_refusal, write_blessing
 
 _PROBE = Path(__file__).with_name("serving_probe.py")
 
@@ -27,13 +29,16 @@ def ServingCheck(
     split: tfx.dsl.components.Parameter[str] = "test",
     num_examples: tfx.dsl.components.Parameter[int] = 64,
     timeout_seconds: tfx.dsl.components.Parameter[int] = 600,
+    warmup_users: tfx.dsl.components.Parameter[int] = 32,
+    validated: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing] = None,
 ) -> None:
-    """Blesses a model whose `serving_default` answers users, known and unknown, as promised.
+    """Blesses a model that answers users, known and unknown, as promised.
 
-    Stands where TFX's InfraValidator would, which needs a Docker daemon. The SavedModel is loaded
-    in a fresh process without this project's code (see `serving_probe`); answers must have the
-    promised shape, finite descending scores, no item twice, and none of the user's history. The
-    reason of a refusal is logged and kept with the blessing.
+    Runs everywhere; TFX's InfraValidator, which needs Docker or Kubernetes, goes before it where it
+    can, and the IndexGate. The SavedModel is loaded in a fresh process without this project's code (see
+    `serving_probe`); answers must have the promised shape, finite descending scores, no item twice,
+    and none of the user's history. The reason of a refusal is logged and kept with the blessing;
+    beside a blessing lie the warm-up requests, which the Pusher makes part of the version.
 
     Args:
       model: the export to be checked.
@@ -44,12 +49,20 @@ def ServingCheck(
       split: of the examples.
       num_examples: how many users are tried, at most.
       timeout_seconds: after which a model that still has not answered is refused.
+      warmup_users: how many real users' ids and histories the warm-up requests may hold.
+      validated: an earlier verdict on the same export, where there is one; a refusal is passed on.
     """
     users = read_users(artifact_utils.get_split_uri([examples], split), num_examples)
-    refusal = check(path_utils.serving_model_path(model.uri), users, allow_scann, timeout_seconds)
+    path = path_utils.serving_model_path(model.uri)
+    if validated is not None and not model_utils.is_infra_validated(validated):
+        refusal = read_refusal(validated.uri) or "TFX's InfraValidator did not bless it; its log says why"
+    else:
+        refusal = check(path, users, allow_scann, timeout_seconds)
     write_blessing(blessing, refusal)
     if refusal:
         logging.error("%s must not be served: %s", model.uri, refusal)
+    else:
+        warmup_requests.write(blessing.uri, path, users[:warmup_users])
 
 
 def check(model_path: str, users: list[dict], allow_scann: bool = False, timeout_seconds: int = 600) -> str:

@@ -8,8 +8,9 @@ status tells whether anything is.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+SIGNATURES = ("serving_default", "retrieve")
 UNKNOWN_USER = "a user nobody has ever seen"
 UNKNOWN_ITEM = "an item nobody has ever seen"
 
@@ -51,34 +52,43 @@ def problems(items: Sequence[str], scores: Sequence[float], history: Sequence[st
 
 
 def probe(model_path: str, users: Sequence[dict]) -> list[str]:
-    """Returns everything wrong with the answers of the model's `serving_default` signature."""
+    """Returns everything wrong with the answers of the model's signatures `serving_default` and, if any, `retrieve`."""
     import tensorflow as tf
 
     try:
         model = tf.saved_model.load(model_path)
     except Exception as error:
         return [f"the SavedModel cannot be loaded: {type(error).__name__}: {error}"]
-    if "serving_default" not in model.signatures:
-        return [f"there is no signature serving_default, only {sorted(model.signatures)}"]
-    serve = model.signatures["serving_default"]
-    found = []
+    default, *others = SIGNATURES
+    if default not in model.signatures:
+        return [f"there is no signature {default}, only {sorted(model.signatures)}"]
+    found = list(_wrong_answers(model.signatures[default], users))
+    for name in others:
+        if name in model.signatures:
+            found += [f"{name}: {problem}" for problem in _wrong_answers(model.signatures[name], users)]
+    return found
+
+
+def _wrong_answers(signature: Callable, users: Sequence[dict]) -> Iterator[str]:
+    import tensorflow as tf
+
     for what, ids, histories in requests(users):
         history = tf.reshape(tf.constant(histories, tf.string), [len(ids), -1 if histories[0] else 0])
         try:
-            answer = serve(user_id=tf.constant(ids), history=history)
+            answer = signature(user_id=tf.constant(ids), history=history)
             items, scores = answer["item_id"].numpy(), answer["score"].numpy()
         except Exception as error:
-            found.append(f"{what}: {type(error).__name__}: {error}")
+            yield f"{what}: {type(error).__name__}: {error}"
             continue
         if items.ndim != 2 or items.shape[0] != len(ids) or items.shape != scores.shape:
-            found.append(
+            yield (
                 f"{what}: item_id and score must both be of shape [{len(ids)}, K], not {items.shape} and {scores.shape}"
             )
             continue
         for user, history_of_user, row, row_scores in zip(ids, histories, items, scores, strict=True):
             decoded = [item.decode() for item in row]
-            found += [f"{what} ({user}): {p}" for p in problems(decoded, row_scores.tolist(), history_of_user)]
-    return found
+            for problem in problems(decoded, row_scores.tolist(), history_of_user):
+                yield f"{what} ({user}): {problem}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

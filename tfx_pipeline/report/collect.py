@@ -113,6 +113,7 @@ def _models(run: Run) -> list[Model]:
 def _model(run: Run, execution: Execution, evaluation: Artifact) -> Model:
     (exported,) = execution.inputs["model"]
     blessing = next(iter(execution.outputs.get("blessing", [])), None)
+    # Each check passes on the refusals of those before it.
     infra = run.consuming(exported, "InfraBlessing")
     pushed = run.consuming(blessing, "PushedModel") if blessing else None
     refused = infra is not None and infra.properties.get("blessed") != 1

@@ -52,11 +52,12 @@ class Run:
                 yield from ((execution, a) for a in artifacts if a.type == artifact_type)
 
     def consuming(self, artifact: Artifact, artifact_type: str) -> Artifact | None:
-        """Returns the artifact of a type made by a component that read `artifact`, or None."""
+        """Returns the last artifact of a type made by a component that read `artifact`, or None."""
+        last = None
         for execution, made in self.producing(artifact_type):
             if any(artifact.id == read.id for artifacts in execution.inputs.values() for read in artifacts):
-                return made
-        return None
+                last = made
+        return last
 
 
 def latest_run(metadata_path: str, pipeline_name: str) -> Run:

@@ -1,10 +1,13 @@
 """Good models pass, and each way of breaking the serving contract is refused with the reason."""
 
 import pytest
+from tfx.types import standard_artifacts
 
 from tests.lookup_model import save_lookup_model, write_examples
+from tests.tfx_pipeline.popular_model import save_popular_model
 from tests.tfx_pipeline.tiny_runs import tiny_runs
 from tfx_pipeline.components import serving_check, serving_probe
+from tfx_pipeline.components.infra_blessing import read_refusal
 from tfx_pipeline.report.collect import collect
 
 ANSWERS = {"u1": {"ranked": ["a"]}, "u2": {"ranked": ["b"]}}
@@ -66,3 +69,32 @@ def test_the_component_blesses_or_refuses_with_the_reason(run, servable, refusal
     assert model.servable is servable
     assert refusal in model.refusal
     assert (model.pushed_to is not None) is servable
+
+
+def test_the_first_stage_must_keep_them_too(tmp_path):
+    model = save_popular_model(tmp_path, fault="empty_history")
+    (problem, *_) = serving_probe.probe(model, USERS)
+    assert problem.startswith("retrieve: an empty history: InvalidArgumentError")
+
+
+@pytest.mark.parametrize("validated", [None, 1, 0])
+def test_what_the_infra_validator_refuses_is_refused(tmp_path, validated):
+    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
+    blessing, verdict = standard_artifacts.InfraBlessing(), standard_artifacts.InfraBlessing()
+    model.uri, examples.uri, blessing.uri = (str(tmp_path / name) for name in ("model", "examples", "blessing"))
+    examples.split_names = '["test"]'
+    save_popular_model(tmp_path / "model" / "Format-Serving")
+    write_examples(tmp_path / "examples" / "Split-test", USERS)
+    if validated is not None:
+        verdict.set_int_custom_property("blessed", validated)
+    serving_check.ServingCheck.test_call(
+        model=model,
+        examples=examples,
+        blessing=blessing,
+        warmup_users=1,
+        validated=None if validated is None else verdict,
+    )
+    refused = validated == 0
+    assert blessing.get_int_custom_property("blessed") == int(not refused)
+    assert ("InfraValidator" in read_refusal(blessing.uri)) is refused
+    assert (tmp_path / "blessing" / "tf_serving_warmup_requests").exists() is not refused

@@ -1,0 +1,87 @@
+"""The requests a pushed version is warmed up with, and that our own server replays them."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from modules.server import warmup
+from modules.server.errors import ServingError
+from modules.server.version_loader import VersionLoader
+from tests.lookup_model import save_lookup_model
+from tests.tfx_pipeline.popular_model import save_popular_model
+from tfx_pipeline.components import warmup_requests
+from tfx_pipeline.components.serving_probe import UNKNOWN_USER
+
+USERS = [
+    {"user_id": "u1", "history": ["a", "b"]},
+    {"user_id": "u2", "history": []},
+    {"user_id": "u3", "history": ["c"]},
+]
+
+
+def _requests(folder: Path) -> list[predict_pb2.PredictRequest]:
+    records = tf.data.TFRecordDataset(str(folder / warmup_requests.FILE)).as_numpy_iterator()
+    return [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
+
+
+def _inputs(request: predict_pb2.PredictRequest) -> tuple[list[bytes], list[list[bytes]]]:
+    return tuple(tf.make_ndarray(request.inputs[name]).tolist() for name in ("user_id", "history"))
+
+
+def test_both_signatures_are_asked_about_known_and_unknown_users_in_both_batch_sizes(tmp_path: Path) -> None:
+    model = save_popular_model(tmp_path / "model")
+    assert warmup_requests.write(str(tmp_path), model, USERS) == 8
+    by_signature: dict[str, list] = {}
+    for request in _requests(tmp_path):
+        by_signature.setdefault(request.model_spec.signature_name, []).append(_inputs(request))
+    assert list(by_signature) == ["serving_default", "retrieve"]
+    for known, unknown, empty, many in by_signature.values():
+        assert known == ([b"u1"], [[b"a", b"b"]])
+        assert unknown == ([UNKNOWN_USER.encode()], [[b"a", b"b"]])
+        assert empty == ([b"u1"], [[]])
+        users, histories = many
+        assert users == ([b"u1", b"u2", b"u3"] * 11)[:32]
+        assert histories == ([[b"a", b"b"], [b"", b""], [b"c", b""]] * 11)[:32]
+
+
+def test_signatures_that_are_not_there_are_not_asked(tmp_path: Path) -> None:
+    model = save_lookup_model(tmp_path / "model", {"u1": {"ranked": ["a"]}})
+    assert warmup_requests.write(str(tmp_path), model, USERS) == 4
+    assert {request.model_spec.signature_name for request in _requests(tmp_path)} == {"serving_default"}
+
+
+def test_without_users_nobody_is_named(tmp_path: Path) -> None:
+    model = save_popular_model(tmp_path / "model")
+    assert warmup_requests.write(str(tmp_path), model, []) == 8
+    for request in _requests(tmp_path):
+        users, histories = _inputs(request)
+        assert set(users) == {UNKNOWN_USER.encode()}
+        assert not any(any(history) for history in histories)
+
+
+def test_our_server_replays_them(tmp_path: Path) -> None:
+    version = save_popular_model(tmp_path / "1")
+    warmup_requests.write(str(tmp_path), version, USERS)
+    warmup_requests.copy(str(tmp_path), version)
+    servable = VersionLoader(load_scann=False)("corr", 1, version)
+    try:
+        assert warmup.replay(servable, version) == 8
+    finally:
+        servable.close()
+
+
+def test_our_server_refuses_a_version_that_fails_one_of_them(tmp_path: Path) -> None:
+    version = save_popular_model(tmp_path / "1", fault="empty_history")
+    warmup_requests.write(str(tmp_path), version, USERS)
+    warmup_requests.copy(str(tmp_path), version)
+    with pytest.raises(ServingError, match="a history is needed"):
+        VersionLoader(load_scann=False)("corr", 1, version)
+
+
+def test_a_blessing_without_requests_adds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "blessing").mkdir()
+    (tmp_path / "1").mkdir()
+    warmup_requests.copy(str(tmp_path / "blessing"), str(tmp_path / "1"))
+    assert list((tmp_path / "1").iterdir()) == []

@@ -1,0 +1,1 @@
+"""What a deployment of the pushed models needs; docs/deployment.md explains it."""
