@@ -68,7 +68,9 @@ class Page:
     def open(self, url: str) -> None:
         """Goes to an address."""
         self.do("Page.navigate", url=url)
-        wait_until(lambda: self.run(f"location.href.startsWith({json.dumps(url)}) && document.readyState") == "complete")
+        wait_until(
+            lambda: self.run(f"location.href.startsWith({json.dumps(url)}) && document.readyState") == "complete"
+        )
 
     def wait_for(self, condition: str) -> None:
         """Returns once a JavaScript expression is true."""
