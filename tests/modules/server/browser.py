@@ -4,6 +4,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -131,8 +132,11 @@ def open_page(folder: pathlib.Path) -> Iterator[Page]:
         with connect(_socket_url(profile, process), max_size=None) as socket:
             yield Page(socket)
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         process.wait(DEADLINE_SECONDS)
+        # Its helpers may live a little longer, and write to the profile.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _socket_url(profile: pathlib.Path, process: subprocess.Popen) -> str:
