@@ -1,5 +1,6 @@
 """Reads users, histories and titles from the examples of the pipeline's ExampleGen."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +9,8 @@ from google.protobuf.message import DecodeError
 
 from modules.data import names
 from modules.server.demo.store import Store
+
+_logger = logging.getLogger(__name__)
 
 
 def read_examples(folder: str) -> Store:
@@ -29,6 +32,7 @@ def read_examples(folder: str) -> Store:
             "`demo_examples` must hold the examples of the pipeline's ExampleGen, as it wrote them. "
             f"Received: {folder}: {message}."
         ) from None
+    _logger.info("%d users and %d items of %s on the page /demo", *store.counts(), folder)
     return store
 
 
