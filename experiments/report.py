@@ -94,7 +94,9 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
         # Where the second stage ranks the whole corpus, the first is not used.
         ranks_all = runs[0]["model"]["candidates"] == "all"
         for metric in METRICS:
-            values = [] if ranks_all and metric.startswith("retriever_") else [run["test"][metric] for run in runs]
+            unused = ranks_all and metric.startswith("retriever_")
+            # The recall of the first stage is of as many items as it hands on, 100 or not.
+            values = [run["test"][metric] for run in runs if metric in run["test"] and not unused]
             cells.append("{:.4f} ± {:.4f}".format(*mean_and_deviation(values)) if values else "–")
         epochs = [epoch["cpu_seconds"] for run in runs for epoch in run["history"]]
         times = [

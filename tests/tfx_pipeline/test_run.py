@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import grpc
 import pytest
 
+from tests.modules.server import grpc_client
 from tests.tfx_pipeline.small_table import item_name, write_config, write_table
 from tfx_pipeline.report.lineage import latest_run
 
@@ -96,34 +98,40 @@ def test_report_tells_both_stages(runs: Runs) -> None:
     assert "<script src=" not in html
 
 
+class Server(NamedTuple):
+    """Where what was pushed is served."""
+
+    rest: str
+    grpc: str
+
+
 @pytest.fixture(scope="module")
-def address(runs: Runs) -> Iterator[str]:
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "modules.server",
-            "--model-base-path",
-            str(runs.root / "serving_model"),
-            "--port",
-            "0",
-        ],
+def server(runs: Runs) -> Iterator[Server]:
+    flags = [f"--model_base_path={runs.root / 'serving_model'}", "--rest_api_port=0", "--port=0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "modules.server", *flags],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    assert server.stderr is not None
-    lines = []
-    for line in server.stderr:
-        lines.append(line)
-        if found := re.search(r"http://[\d.]+:\d+", line):
+    assert process.stderr is not None
+    text = ""
+    for line in process.stderr:
+        text += line
+        rest, grpc_port = re.search(r"http://[\d.]+:\d+", text), re.search(r"gRPC on port (\d+)", text)
+        if rest and grpc_port:
             break
     else:
-        pytest.fail("the server ended: " + "".join(lines))
-    yield found.group()
-    server.send_signal(signal.SIGTERM)
-    server.communicate(timeout=_PATIENCE_SECONDS)
-    assert server.returncode == 0
+        pytest.fail(f"the server ended: {text}")
+    yield Server(rest.group(), f"127.0.0.1:{grpc_port.group(1)}")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=_PATIENCE_SECONDS)
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return server.rest
 
 
 def _post(url: str, body: dict) -> dict:
@@ -162,10 +170,17 @@ def test_pushed_models_answer_over_http(address: str, name: str) -> None:
     assert prediction["score"] == sorted(prediction["score"], reverse=True)
 
 
-def test_both_exports_agree(address: str) -> None:
-    body = {"instances": [{"user_id": "user 1", "history": [item_name(25), item_name(26)]}]}
-    portable, scann = (
-        _post(f"{address}/v1/models/{name}:predict", body)["predictions"][0]["item_id"]
-        for name in ("small", "small_scann")
-    )
-    assert portable == scann
+def test_both_exports_agree_over_rest_and_grpc(server: Server) -> None:
+    user, history = "user 1", [item_name(25), item_name(26)]
+    body = {"instances": [{"user_id": user, "history": history}]}
+    answers = []
+    with grpc.insecure_channel(server.grpc) as channel:
+        for name in ("small", "small_scann"):
+            rest = _post(f"{server.rest}/v1/models/{name}:predict", body)["predictions"][0]
+            answers.append((rest["item_id"], rest["score"]))
+            outputs = grpc_client.predict(channel, name, {"user_id": [user], "history": [history]})
+            answers.append(([item.decode() for item in outputs["item_id"][0]], outputs["score"][0]))
+    items, scores = answers[0]
+    for other_items, other_scores in answers[1:]:
+        assert other_items == items
+        assert other_scores == pytest.approx(scores, rel=1e-5)
