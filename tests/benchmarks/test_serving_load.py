@@ -16,10 +16,12 @@ def test_serving_load(tmp_path: Path) -> None:
     tables = run("benchmarks.serving_load", "--output", str(output), "--plot", str(plot))
     names = ["REST", "gRPC", "REST, batched", "gRPC, batched"]
     assert [table[0] for table in tables] == [[f"{name}: clients", *COLUMNS] for name in names]
-    for _, *rows in tables:
-        assert [cells[0] for cells in rows] == ["2"]
-        # No errors, and both versions answered.
-        assert all(cells[5] == "0" and int(cells[6]) >= 10 and int(cells[7]) >= 10 for cells in rows)
+    for _, cells in tables:
+        clients, errors, old, new = (int(cells[column].replace(",", "")) for column in (0, 5, 6, 7))
+        assert (clients, errors) == (2, 0)
+        # Ten answers before the push and ten after it; what was under way when it was seen may be the old version's.
+        assert old >= 10
+        assert new >= 10 - clients
     loads = json.loads(output.read_text())["loads"]
     assert list(loads) == names
     assert plot.read_bytes().startswith(b"\x89PNG")
