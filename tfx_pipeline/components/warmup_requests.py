@@ -11,23 +11,22 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tfx_pipeline.components.serving_probe import SIGNATURES, UNKNOWN_USER
+from tfx_pipeline.components.serving_probe import UNKNOWN_USER
 
 FILE = "tf_serving_warmup_requests"
 FOLDER = "assets.extra"
 BATCH_SIZE = 32
 
-_INPUTS = {"user_id", "history"}
-
 
 def write(folder: str, model_path: str, users: Sequence[Mapping]) -> int:
     """Writes the warm-up requests of a model.
 
-    Each signature of a user and a history is asked about one user, a user nobody knows, a user without a history, and
-    32 users at once.
+    Each signature of users and their histories is asked about one user, a user nobody knows, a user without a history,
+    and 32 users at once. Where it wants candidates, or items to leave out, these are the history's.
 
     Args:
       folder: where `tf_serving_warmup_requests` is written.
@@ -40,12 +39,13 @@ def write(folder: str, model_path: str, users: Sequence[Mapping]) -> int:
     signatures = _signatures(model_path)
     count = 0
     with tf.io.TFRecordWriter(os.path.join(folder, FILE)) as writer:
-        for name in SIGNATURES:
-            if name not in signatures or set(signatures[name].inputs) != _INPUTS:
-                continue
-            for batch in _batches(users):
-                writer.write(_log(name, batch).SerializeToString())
-                count += 1
+        for batch in _batches(users):
+            inputs = _inputs(batch)
+            for name in sorted(signatures):
+                wanted = signatures[name].inputs.keys()
+                if "user_id" in wanted and wanted <= inputs.keys():
+                    writer.write(_log(name, {key: inputs[key] for key in wanted}).SerializeToString())
+                    count += 1
     return count
 
 
@@ -66,13 +66,25 @@ def _batches(users: Sequence[Mapping]) -> Iterator[list[Mapping]]:
     yield list(itertools.islice(itertools.cycle(known), BATCH_SIZE))
 
 
-def _log(signature: str, users: Sequence[Mapping]) -> prediction_log_pb2.PredictionLog:
+def _inputs(users: Sequence[Mapping]) -> dict[str, tensor_pb2.TensorProto]:
+    """Returns whatever a signature may ask for, by name."""
     width = max(len(user["history"]) for user in users)
-    histories = [item for user in users for item in [*user["history"], *[""] * (width - len(user["history"]))]]
+    padded = [item for user in users for item in [*user["history"], *[""] * (width - len(user["history"]))]]
+    histories = tf.make_tensor_proto(padded, tf.string, [len(users), width])
+    return {
+        "user_id": tf.make_tensor_proto([user["user_id"] for user in users], tf.string),
+        "history": histories,
+        "candidate_id": histories,
+        "exclude": histories,
+        "k": tf.make_tensor_proto(1, tf.int32),
+    }
+
+
+def _log(signature: str, inputs: Mapping[str, tensor_pb2.TensorProto]) -> prediction_log_pb2.PredictionLog:
     request = predict_pb2.PredictRequest()
     request.model_spec.signature_name = signature
-    request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([user["user_id"] for user in users], tf.string))
-    request.inputs["history"].CopyFrom(tf.make_tensor_proto(histories, tf.string, [len(users), width]))
+    for name, tensor in inputs.items():
+        request.inputs[name].CopyFrom(tensor)
     return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
 
 

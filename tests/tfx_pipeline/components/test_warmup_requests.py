@@ -36,7 +36,7 @@ def test_both_signatures_are_asked_about_known_and_unknown_users_in_both_batch_s
     by_signature: dict[str, list] = {}
     for request in _requests(tmp_path):
         by_signature.setdefault(request.model_spec.signature_name, []).append(_inputs(request))
-    assert list(by_signature) == ["serving_default", "retrieve"]
+    assert set(by_signature) == {"serving_default", "retrieve"}
     for known, unknown, empty, many in by_signature.values():
         assert known == ([b"u1"], [[b"a", b"b"]])
         assert unknown == ([UNKNOWN_USER.encode()], [[b"a", b"b"]])
@@ -50,6 +50,36 @@ def test_signatures_that_are_not_there_are_not_asked(tmp_path: Path) -> None:
     model = save_lookup_model(tmp_path / "model", {"u1": {"ranked": ["a"]}})
     assert warmup_requests.write(str(tmp_path), model, USERS) == 4
     assert {request.model_spec.signature_name for request in _requests(tmp_path)} == {"serving_default"}
+
+
+def test_candidates_and_items_to_leave_out_are_the_historys(tmp_path: Path) -> None:
+    users, lists = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)
+
+    @tf.function(autograph=False)
+    def rank(user_id: tf.Tensor, history: tf.Tensor, candidate_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"score": tf.strings.length(candidate_id + history) + tf.size(user_id)}
+
+    @tf.function(autograph=False)
+    def recommend(user_id: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"item_id": tf.repeat(exclude, k, axis=1), "users": user_id}
+
+    @tf.function(autograph=False)
+    def other(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"examples": examples}
+
+    signatures = {
+        "rank": rank.get_concrete_function(users, lists, lists),
+        "recommend": recommend.get_concrete_function(users, lists, tf.TensorSpec(None, tf.int32)),
+        "other": other.get_concrete_function(users),
+    }
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"), signatures)
+    assert warmup_requests.write(str(tmp_path), str(tmp_path / "model"), USERS) == 8
+    requests = {request.model_spec.signature_name: request for request in reversed(_requests(tmp_path))}
+    assert set(requests) == {"rank", "recommend"}
+    assert set(requests["rank"].inputs) == {"user_id", "history", "candidate_id"}
+    assert tf.make_ndarray(requests["rank"].inputs["candidate_id"]).tolist() == [[b"a", b"b"]]
+    assert set(requests["recommend"].inputs) == {"user_id", "exclude", "k"}
+    assert tf.make_ndarray(requests["recommend"].inputs["k"]) == 1
 
 
 def test_without_users_nobody_is_named(tmp_path: Path) -> None:
