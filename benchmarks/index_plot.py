@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_MARKERS = "os^vDP"
+from benchmarks.plots import MARKERS, png
 
 Point = tuple[float, float]
 """Recall, and median seconds of one query."""
@@ -20,25 +20,17 @@ def plot_recall(
       k: of the recall.
       path: of the PNG.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(
-        1, len(curves), figsize=(3.4 * len(curves), 4), layout="constrained", sharey=True, squeeze=False
-    )
-    for axes, (corpus, curve) in zip(panels[0], curves.items(), strict=True):
-        recalls, seconds = zip(*curve, strict=True)
-        axes.semilogx([1000 * part for part in seconds], recalls, color="grey", label="partitioned, by cells")
-        for (index, (recall, part)), marker in zip(points[corpus].items(), _MARKERS, strict=False):
-            axes.semilogx([1000 * part], [recall], marker, label=index)
-        axes.set_title(corpus, fontsize="medium")
-        axes.set_xlabel("ms a query, median")
-        axes.grid(which="major", alpha=0.3)
-    panels[0][0].set_ylabel(f"recall@{k}")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    count = len(curves)
+    with png(path, ncols=count, figsize=(3.4 * count, 4), sharey=True, squeeze=False) as (figure, grid):
+        panels = grid[0]
+        for axes, (corpus, curve) in zip(panels, curves.items(), strict=True):
+            recalls, seconds = zip(*curve, strict=True)
+            axes.semilogx([1000 * part for part in seconds], recalls, color="grey", label="partitioned, by cells")
+            for (index, (recall, part)), marker in zip(points[corpus].items(), MARKERS, strict=False):
+                axes.semilogx([1000 * part], [recall], marker, label=index)
+            axes.set_title(corpus, fontsize="medium")
+            axes.set_xlabel("ms a query, median")
+            axes.grid(which="major", alpha=0.3)
+        panels[0].set_ylabel(f"recall@{k}")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -24,6 +24,7 @@ from benchmarks.command import markdown_table, parser, write_json
 from benchmarks.load_clients import Ask, Target, clients
 from benchmarks.load_model import save_search
 from benchmarks.load_server import MODEL, serving, wait_until
+from benchmarks.plots import png
 
 _CONCURRENCY = (1, 2, 4, 8, 16, 32)
 _COLUMNS = ("answers / s", "p50 ms", "p95 ms", "p99 ms", "errors", "old version", "new version")
@@ -113,25 +114,15 @@ def row(name: str, load: Load) -> list[str]:
 
 def plot(loads: dict[str, dict[int, Load]], path: Path) -> None:
     """Writes a PNG of median and 99th percentile against concurrency."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-    for (name, by_clients), colour in zip(
-        loads.items(), plt.rcParams["axes.prop_cycle"].by_key()["color"], strict=False
-    ):
-        for percentile, style in ((50, "o-"), (99, "^--")):
-            values = [1e3 * np.percentile(load.seconds, percentile) for load in by_clients.values()]
-            axes.loglog(list(by_clients), values, style, color=colour, label=f"{name}, p{percentile}")
-    axes.set_xlabel("clients at once")
-    axes.set_ylabel("latency, ms")
-    axes.grid(which="major", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    with png(path, figsize=(7, 5)) as (figure, axes):
+        for index, (name, by_clients) in enumerate(loads.items()):
+            for percentile, style in ((50, "o-"), (99, "^--")):
+                values = [1e3 * np.percentile(load.seconds, percentile) for load in by_clients.values()]
+                axes.loglog(list(by_clients), values, style, color=f"C{index}", label=f"{name}, p{percentile}")
+        axes.set_xlabel("clients at once")
+        axes.set_ylabel("latency, ms")
+        axes.grid(which="major", alpha=0.3)
+        figure.legend(loc="outside lower center", ncols=2)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

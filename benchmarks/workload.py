@@ -8,6 +8,7 @@ import tensorflow as tf
 from modules.config import TrainingConfig
 from modules.context import Context
 from modules.corpus import Corpus
+from modules.data.examples import make_example
 
 _USERS = 1000
 _VALIDATION_USERS = 100
@@ -30,15 +31,10 @@ def write_users(corpus: Corpus, num_users: int, length: int, folder: Path) -> tu
     with tf.io.TFRecordWriter(train, "GZIP") as training, tf.io.TFRecordWriter(valid, "GZIP") as validation:
         for user in range(1, num_users + 1):
             items = np.searchsorted(cumulative, cumulative[-1] * rng.random(length + 1), side="right").tolist()
-            training.write(_example(user=[user], target=items[:-1]))
+            training.write(make_example({"user": [user], "target": items[:-1]}))
             if user <= _VALIDATION_USERS:
-                validation.write(_example(user=[user], history=items[:-1], target=items[-1:]))
+                validation.write(make_example({"user": [user], "history": items[:-1], "target": items[-1:]}))
     return train, valid
-
-
-def _example(**features: list[int]) -> bytes:
-    lists = {name: tf.train.Feature(int64_list=tf.train.Int64List(value=values)) for name, values in features.items()}
-    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()
 
 
 def training_batch(corpus: Corpus, batch_size: int, history_length: int) -> tuple[Context, tf.Tensor]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from experiments.config import COMPONENTS, Cell, Point, Table
+from experiments.config import Cell, Point, Table
 from experiments.data import ExperimentData, prepare
+from modules.components import COMPONENTS
 from modules.training.fit import fit
 from modules.training.inputs import evaluation_users
 from modules.training.progress import MONITOR

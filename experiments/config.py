@@ -7,21 +7,9 @@ from typing import Any, NamedTuple
 import pydantic
 import yaml
 
+from modules.components import COMPONENTS
 from modules.config import DataConfig, ModelConfig, Section, TrainingConfig, describe_errors
-from modules.cooperation import ALGORITHMS
-from modules.rankers import RANKERS
-from modules.registry import Registry
-from modules.retrievers import RETRIEVERS
-from modules.samplers import SAMPLERS
 from tfx_pipeline.config import ConfigError
-
-COMPONENTS: Mapping[str, Registry] = {
-    "retriever": RETRIEVERS,
-    "ranker": RANKERS,
-    "sampler": SAMPLERS,
-    "algorithm": ALGORITHMS,
-}
-"""Key of the model's settings -> what its component is looked up in."""
 
 Point = tuple[tuple[str, Any], ...]
 """A point of a search: (dotted key of the settings, value) pairs, ordered by key."""
@@ -55,7 +43,7 @@ class Method(Section):
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
     baseline: bool = False
-    """Whether the table compares the others against this one."""
+    """One stage alone: its plot has no curve of a retriever beside it."""
 
 
 class Dataset(Section):

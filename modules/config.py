@@ -9,6 +9,12 @@ import pydantic
 TaobaoBehaviour = Literal["pv", "cart", "fav", "buy"]
 """Looking at an item, putting it into the cart, marking it as a favourite, buying it."""
 
+IndexKind = Literal["auto", "exact", "partitioned"]
+"""How the portable model searches: every item, or the cells nearest to the query; `auto` takes what is faster."""
+
+Quantisation = Literal["none", "int8"]
+"""How the vectors that are scanned are stored: float32, or int8 with a scale a vector."""
+
 
 class Section(pydantic.BaseModel):
     """A frozen group of settings that refuses unknown keys."""
@@ -193,18 +199,9 @@ class ModelConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _options_are_known(self) -> "ModelConfig":
-        from modules.cooperation import ALGORITHMS
-        from modules.rankers import RANKERS
-        from modules.retrievers import RETRIEVERS
-        from modules.samplers import SAMPLERS
+        from modules.components import COMPONENTS
 
-        stages = {
-            "retriever": RETRIEVERS,
-            "ranker": RANKERS,
-            "sampler": SAMPLERS,
-            "algorithm": ALGORITHMS,
-        }
-        for key, registry in stages.items():
+        for key, registry in COMPONENTS.items():
             component: Component = getattr(self, key)
             try:
                 registry.options(component.name, component.options)
@@ -277,13 +274,13 @@ class ServingConfig(Section):
     """Items a request is answered with."""
     scann: bool = True
     """Also export, evaluate and push the ScaNN-indexed model (`<name>_scann`)."""
-    index: Literal["auto", "exact", "partitioned"] = "auto"
-    """How the portable model searches: every item, or the cells nearest to the query; `auto` takes what is faster."""
+    index: IndexKind = "auto"
+    """How the portable model searches."""
     exact_below: int = pydantic.Field(50_000, ge=1)
     """Corpora of fewer items are searched exactly under `index: auto`."""
     min_index_recall: float = pydantic.Field(0.95, gt=0, le=1)
     """Floor of the recall of each export's index against exact search, of `candidates` items; below it, no push."""
-    index_quantisation: Literal["none", "int8"] = "int8"
+    index_quantisation: Quantisation = "int8"
     """How the partitioned index stores the vectors it scans; the best are scored again by the exact ones."""
 
 

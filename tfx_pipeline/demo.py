@@ -42,11 +42,10 @@ def latest_examples(metadata_path: str, pipeline_name: str) -> str:
     """
     from tfx_pipeline.report.lineage import latest_run
 
-    for execution, artifact in latest_run(metadata_path, pipeline_name).producing("Examples"):
-        # Transform makes Examples too, without the users' ids and titles.
-        if not execution.inputs:
-            return artifact.uri
-    raise ValueError(f"`pipeline_name` must be one whose ExampleGen has finished. Received: {pipeline_name!r}.")
+    examples = latest_run(metadata_path, pipeline_name).raw_examples()
+    if examples is None:
+        raise ValueError(f"`pipeline_name` must be one whose ExampleGen has finished. Received: {pipeline_name!r}.")
+    return examples.uri
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
 
     # Each export is judged against the last blessed one, tried as a server would, and only then pushed.
     for name, model in models.items():
-        components += _judge_and_push(config, name, model, examples, run_token)
+        components += _judge_and_push(config, name, model, examples, code, run_token)
     return _pipeline(config, components)
 
 
@@ -110,6 +110,7 @@ def _judge_and_push(
     name: str,
     model: tfx.dsl.Channel,
     examples: tfx.dsl.Channel,
+    code: str,
     run_token: str,
 ) -> list[BaseNode]:
     blessed = tfx.dsl.Resolver(
@@ -133,7 +134,7 @@ def _judge_and_push(
         example_splits=[names.TEST],
         module_path="modules.evaluator",
     ).with_id(f"Evaluator.{name}")
-    checks = _serving_checks(config, name, model, examples)
+    checks = _serving_checks(config, name, model, examples, code)
     infra_blessing = checks[-1].outputs["blessing"]
     pusher = atomic_pusher(
         model=model,
@@ -152,14 +153,14 @@ def _judge_and_push(
                 examples=examples,
                 top_k=config.batch_recommendations.top_k or config.serving.top_k,
                 shards=config.batch_recommendations.shards,
-                code=code_digest(),
+                code=code,
             )
         )
     return components
 
 
 def _serving_checks(
-    config: PipelineConfig, name: str, model: tfx.dsl.Channel, examples: tfx.dsl.Channel
+    config: PipelineConfig, name: str, model: tfx.dsl.Channel, examples: tfx.dsl.Channel, code: str
 ) -> list[BaseNode]:
     """Each passes on the refusal of the one before it, so that the last one's verdict is that of all."""
     scann = name != config.name
@@ -179,7 +180,7 @@ def _serving_checks(
             model=model,
             examples=examples,
             min_recall=config.serving.min_index_recall,
-            code=code_digest(),
+            code=code,
             **verdict_so_far(),
         )
         checks.append(gate.with_id(f"IndexGate.{name}"))

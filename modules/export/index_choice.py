@@ -2,17 +2,15 @@
 
 import dataclasses
 import logging
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
+from modules.config import IndexKind, Quantisation
 from modules.export.cells import Cells, cut_into_cells, default_cell_count
 from modules.export.index_recall import exact_ids, index_ids, recall
 from modules.export.indexes import ExactIndex, Index
-from modules.export.partitioned_index import PartitionedIndex, Quantisation
-
-IndexKind = Literal["auto", "exact", "partitioned"]
+from modules.export.partitioned_index import PartitionedIndex
 
 _QUERIES = 512
 _SHORTLY_ABOVE = 0.01

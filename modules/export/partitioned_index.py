@@ -1,16 +1,12 @@
 """Approximate search in stock TensorFlow operations: look only into the cells nearest to the query."""
 
-from typing import Literal
-
 import numpy as np
 import tensorflow as tf
 
+from modules.config import Quantisation
 from modules.export.cells import Cells
 from modules.export.indexes import Index, search_short_rows_exactly
 from modules.retrieval import top_k
-
-Quantisation = Literal["none", "int8"]
-"""How the vectors that are scanned are stored: float32, or int8 with a scale a vector."""
 
 _BLOCK = 16
 _RESCORED = 2

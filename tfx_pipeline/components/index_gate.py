@@ -7,13 +7,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 from tfx import v1 as tfx
-from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from modules.export.index_recall import recall
 from modules.retrieval import exact_top_k
-from tfx_pipeline.components.infra_blessing import read_refusal, write_blessing
+from tfx_pipeline.components.infra_blessing import earlier_refusal, write_blessing
 from tfx_pipeline.components.serving_check import read_users
 
 RECALL_FILE = "index_recall.json"
@@ -48,9 +47,8 @@ def IndexGate(
       validated: an earlier verdict on the same export; where it is a refusal, so is this one, and nothing is measured.
     """
     del code
-    if validated is not None and not model_utils.is_infra_validated(validated):
-        refusal = read_refusal(validated.uri) or "TFX's InfraValidator did not bless it; its log says why"
-    else:
+    refusal = earlier_refusal(validated)
+    if not refusal:
         users = read_users(artifact_utils.get_split_uri([examples], split), num_users)
         refusal = check(path_utils.serving_model_path(model.uri), users, min_recall, blessing.uri)
     write_blessing(blessing, refusal)

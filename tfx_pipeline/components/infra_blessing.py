@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from tfx.components.util import model_utils
 
 BLESSED_FILE = "INFRA_BLESSED"
 NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
@@ -31,6 +32,17 @@ def read_refusal(uri: str) -> str:
         return ""
     with tf.io.gfile.GFile(path) as file:
         return file.read()
+
+
+def earlier_refusal(validated: Any | None) -> str:
+    """Returns why an earlier check refused the same export; empty where it did not, or where there was none.
+
+    Args:
+      validated: its InfraBlessing artifact, of a check here or of TFX's InfraValidator.
+    """
+    if validated is None or model_utils.is_infra_validated(validated):
+        return ""
+    return read_refusal(validated.uri) or "TFX's InfraValidator did not bless it; its log says why"
 
 
 def _write(folder: str, name: str, text: str) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 from tfx import v1 as tfx
-from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from tfx_pipeline.components import warmup_requests
-from tfx_pipeline.components.infra_blessing import read_refusal, write_blessing
+from tfx_pipeline.components.infra_blessing import earlier_refusal, write_blessing
 
 _PROBE = Path(__file__).with_name("serving_probe.py")
 
@@ -54,10 +53,7 @@ def ServingCheck(
     """
     users = read_users(artifact_utils.get_split_uri([examples], split), num_examples)
     path = path_utils.serving_model_path(model.uri)
-    if validated is not None and not model_utils.is_infra_validated(validated):
-        refusal = read_refusal(validated.uri) or "TFX's InfraValidator did not bless it; its log says why"
-    else:
-        refusal = check(path, users, allow_scann, timeout_seconds)
+    refusal = earlier_refusal(validated) or check(path, users, allow_scann, timeout_seconds)
     write_blessing(blessing, refusal)
     if refusal:
         logging.error("%s must not be served: %s", model.uri, refusal)

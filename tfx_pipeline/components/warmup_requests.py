@@ -15,10 +15,10 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from modules.server import warmup
 from tfx_pipeline.components.serving_probe import UNKNOWN_USER
 
-FILE = "tf_serving_warmup_requests"
-FOLDER = "assets.extra"
+FOLDER, FILE = os.path.split(warmup.FILE)
 BATCH_SIZE = 32
 
 

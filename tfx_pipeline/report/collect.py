@@ -47,7 +47,7 @@ def collect(metadata_path: str, pipeline_name: str, num_users: int = 5) -> RunFa
             return empty
 
     models = part("models", _models, run, empty=[])
-    data = _raw_examples(run)
+    data = run.raw_examples()
     statistics = _first(run, "ExampleStatistics")
     anomalies = _first(run, "ExampleAnomalies")
     examples, features = {}, []
@@ -80,12 +80,6 @@ def _step(execution: Execution) -> Step:
 
 def _first(run: Run, artifact_type: str) -> Artifact | None:
     return next((artifact for _, artifact in run.producing(artifact_type)), None)
-
-
-def _raw_examples(run: Run) -> Artifact | None:
-    """The ExampleGen's artifact; Transform's is of the same type, but has no test split."""
-    artifacts = [artifact for _, artifact in run.producing("Examples")]
-    return next((a for a in artifacts if names.TEST in a.properties.get("split_names", "")), None)
 
 
 def _data_report(data: Artifact) -> dict[str, Any]:

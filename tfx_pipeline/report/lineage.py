@@ -51,6 +51,13 @@ class Run:
             for artifacts in execution.outputs.values():
                 yield from ((execution, a) for a in artifacts if a.type == artifact_type)
 
+    def raw_examples(self) -> Artifact | None:
+        """Returns the ExampleGen's examples, or None where it has not finished.
+
+        Transform makes Examples too, but from others: with indices in place of ids, and without titles.
+        """
+        return next((made for execution, made in self.producing("Examples") if not execution.inputs), None)
+
     def consuming(self, artifact: Artifact, artifact_type: str) -> Artifact | None:
         """Returns the last artifact of a type made by a component that read `artifact`, or None."""
         last = None
