@@ -115,13 +115,11 @@ def measure(kind: str, num_items: int, sizes: Sizes) -> tuple[dict[str, Measured
     expected = exact_ids(candidates, query, exclude, sizes.k)
     found, searches, built, looks_at = {}, {}, {}, {}
     for name, build in indexes(sizes, calibration):
-        # Of its own: a variable that one index gathers rows from is copied whole wherever another reads it.
-        own = tf.Variable(candidates)
         start = time.perf_counter()
-        index = build(own)
+        index = build(candidates)
         seconds = time.perf_counter() - start
         searches[name] = _compiled(index, sizes)
-        built[name] = seconds, _saved_megabytes(index, own, searches[name])
+        built[name] = seconds, _saved_megabytes(index, candidates, searches[name])
         found[name] = recall(_answer(searches[name], query, exclude), expected)
         if isinstance(index, PartitionedIndex):
             looks_at[name] = int(index.probes) / index.num_cells

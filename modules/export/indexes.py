@@ -26,12 +26,13 @@ class ExactIndex(Index):
     """Scores every item, in stock TensorFlow operations: any server loads it.
 
     Args:
-      candidates: float32 `[N + 1, d]` variable; row 0 is padding.
+      candidates: float32 `[N + 1, d]` variable, which is copied; row 0 is padding.
     """
 
     def __init__(self, candidates: tf.Variable) -> None:
         super().__init__()
-        self._candidates = candidates
+        # A variable that anything gathers rows from, as encoders do, would be copied whole at every search.
+        self._candidates = tf.Variable(candidates, trainable=False)
 
     def search(self, query: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         """See base class."""
