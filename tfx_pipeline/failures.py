@@ -25,6 +25,19 @@ def describe_failure(error: BaseException, component: str | None, folder: Path) 
     )
 
 
+def describe_interruption(component: str | None) -> str:
+    """Returns the message to end a run with that was told to stop.
+
+    Args:
+      component: the component that was running; None where none was.
+    """
+    where = f"The run was stopped in {component}." if component else "The run was stopped before its first component."
+    return (
+        f"{where} What has finished is kept, and training goes on after its last whole epoch: "
+        "start the run again by the same command."
+    )
+
+
 def _reason(error: BaseException) -> str:
     # Beam adds the name of a step to every message.
     message = _BEAM_SUFFIX.sub("", str(error)).strip()

@@ -2,13 +2,14 @@
 
 import json
 import os
+from typing import Any
 
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from modules import preprocessing, trainer
+from modules import preprocessing, trainer, tuner
 from modules.code_digest import code_digest
-from modules.data import names, sources
+from modules.data import names, sources, spans
 from modules.data.slices import slice_features
 from tfx_pipeline.components.atomic_pusher import atomic_pusher
 from tfx_pipeline.components.batch_recommender import BatchRecommender
@@ -19,6 +20,7 @@ from tfx_pipeline.components.scann_indexer import ScannIndexer
 from tfx_pipeline.components.schema_gate import SchemaGate
 from tfx_pipeline.components.serving_check import ServingCheck
 from tfx_pipeline.config import PipelineConfig
+from tfx_pipeline.drift import drift_checks
 from tfx_pipeline.evaluation import eval_config
 from tfx_pipeline.schemas import write_schema_for
 
@@ -34,13 +36,21 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
     code = code_digest()
     components, examples, transform = _data_half(config, code)
 
+    # The point a search finds goes before what is configured.
+    tuned = {}
+    if config.tuner.enabled:
+        tune = _tuner(config, transform, code)
+        tuned["hyperparameters"] = tune.outputs["best_hyperparameters"]
+        components.append(tune)
+
+    # A warm start begins from the model the next one is judged against.
+    last = _latest_blessed(config.name, "Trainer", "model")
+    base = {"base_model": last.outputs["model"]} if config.training.warm_start else {}
+
     # Retriever and ranker, jointly; the export is portable.
     train = tfx.components.Trainer(
         run_fn="modules.trainer.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        train_args=tfx.proto.TrainArgs(splits=[names.TRAIN, names.CATALOG]),
-        eval_args=tfx.proto.EvalArgs(splits=[names.VALID]),
+        **_training_inputs(transform),
         custom_config=trainer.custom_config(
             config.data,
             config.model,
@@ -50,20 +60,24 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
             config.checkpoint_dir,
             code,
         ),
+        **tuned,
+        **base,
     )
-    models = {config.name: train.outputs["model"]}
-    components.append(train)
+    exports = [(config.name, train.outputs["model"], last)]
+    components += [last, train]
 
     # The same model once more, around a ScaNN index.
     if config.serving.scann:
         options = {"candidates": config.model.candidates, **trainer.export_sizes(config.evaluation, config.serving)}
         indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(options), code=code)
-        models[f"{config.name}_scann"] = indexer.outputs["scann_model"]
-        components.append(indexer)
+        name = f"{config.name}_scann"
+        last = _latest_blessed(name, indexer.id, "scann_model")
+        exports.append((name, indexer.outputs["scann_model"], last))
+        components += [indexer, last]
 
     # Each export is judged against the last blessed one, tried as a server would, and only then pushed.
-    for name, model in models.items():
-        components += _judge_and_push(config, name, model, examples, code, run_token)
+    for name, model, last in exports:
+        components += _judge_and_push(config, name, model, last, examples, code, run_token)
     return _pipeline(config, components)
 
 
@@ -82,7 +96,8 @@ def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.d
 
     # Nothing is trained on data that does not fit the curated schema.
     statistics_gen = tfx.components.StatisticsGen(examples=examples, exclude_splits=[names.CATALOG])
-    schema = tfx.components.ImportSchemaGen(schema_file=write_schema_for(config))
+    schema_path = write_schema_for(config)
+    schema = tfx.components.ImportSchemaGen(schema_file=schema_path)
     validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -101,24 +116,42 @@ def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.d
         custom_config=preprocessing.custom_config(config.data, code),
     )
     transform.add_upstream_node(gate)
-    components = [example_gen, statistics_gen, schema, validator, gate, transform]
+    components = [example_gen, statistics_gen, schema, validator, gate]
+
+    # Nor on a span that is unlike the ones before it.
+    if spans.in_spans(config.data):
+        checks = drift_checks(config, statistics_gen.outputs["statistics"], schema_path, gate)
+        transform.add_upstream_node(checks.gate)
+        components += checks.components
+
+    components.append(transform)
     return components, examples, transform
 
 
-def _judge_and_push(
-    config: PipelineConfig,
-    name: str,
-    model: tfx.dsl.Channel,
-    examples: tfx.dsl.Channel,
-    code: str,
-    run_token: str,
-) -> list[BaseNode]:
-    blessed = tfx.dsl.Resolver(
+def _training_inputs(transform: tfx.components.Transform) -> dict[str, Any]:
+    return {
+        "examples": transform.outputs["transformed_examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "train_args": tfx.proto.TrainArgs(splits=[names.TRAIN, names.CATALOG]),
+        "eval_args": tfx.proto.EvalArgs(splits=[names.VALID]),
+    }
+
+
+def _tuner(config: PipelineConfig, transform: tfx.components.Transform, code: str) -> tfx.components.Tuner:
+    return tfx.components.Tuner(
+        tuner_fn="modules.tuner.tuner_fn",
+        **_training_inputs(transform),
+        custom_config=tuner.custom_config(
+            config.tuner, config.data, config.model, config.training, config.checkpoint_dir, code
+        ),
+    )
+
+
+def _latest_blessed(name: str, producer: str, output_key: str) -> tfx.dsl.Resolver:
+    return tfx.dsl.Resolver(
         strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
         model=tfx.dsl.Channel(
-            type=tfx.types.standard_artifacts.Model,
-            producer_component_id=model.producer_component_id,
-            output_key=model.output_key,
+            type=tfx.types.standard_artifacts.Model, producer_component_id=producer, output_key=output_key
         ),
         model_blessing=tfx.dsl.Channel(
             type=tfx.types.standard_artifacts.ModelBlessing,
@@ -126,6 +159,17 @@ def _judge_and_push(
             output_key="blessing",
         ),
     ).with_id(f"LatestBlessed.{name}")
+
+
+def _judge_and_push(
+    config: PipelineConfig,
+    name: str,
+    model: tfx.dsl.Channel,
+    blessed: tfx.dsl.Resolver,
+    examples: tfx.dsl.Channel,
+    code: str,
+    run_token: str,
+) -> list[BaseNode]:
     evaluator = tfx.components.Evaluator(
         examples=examples,
         model=model,
@@ -143,7 +187,7 @@ def _judge_and_push(
         base_directory=os.path.join(config.serving_model_dir, name),
         run_token=run_token,
     ).with_id(f"Pusher.{name}")
-    components = [blessed, evaluator, *checks, pusher]
+    components = [evaluator, *checks, pusher]
     if config.batch_recommendations.enabled and name == config.name:
         components.append(
             BatchRecommender(
@@ -202,5 +246,5 @@ def _pipeline(config: PipelineConfig, components: list[BaseNode]) -> tfx.dsl.Pip
         components=components,
         enable_cache=config.enable_cache,
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(config.metadata_path),
-        beam_pipeline_args=config.beam.args,
+        beam_pipeline_args=config.beam.pipeline_args(),
     )

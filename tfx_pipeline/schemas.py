@@ -3,6 +3,7 @@
 import hashlib
 import os
 
+import tensorflow as tf
 from google.protobuf import text_format
 
 from modules.data.schema import read_schema, schema_for, write_schema
@@ -17,7 +18,7 @@ def write_schema_for(config: PipelineConfig) -> str:
     schema = schema_for(config.data, read_schema(config.schema_path))
     digest = hashlib.sha256(text_format.MessageToBytes(schema)).hexdigest()[:16]
     folder = os.path.join(config.data_dir, "schemas")
-    os.makedirs(folder, exist_ok=True)
+    tf.io.gfile.makedirs(folder)
     path = os.path.join(folder, f"{config.name}-{digest}.pbtxt")
     write_schema(schema, path)
     return path

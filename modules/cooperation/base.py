@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from modules import global_batch
 from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.rankers.base import Ranker
@@ -27,6 +28,8 @@ class StageLosses(NamedTuple):
     Attributes:
       total: float32 scalar, the sum of all losses, the only one that is differentiated.
       logged: name -> scalar; means over the epoch are reported.
+
+    All are a replica's shares (`modules.global_batch`), which add up to the value over the whole batch.
     """
 
     total: tf.Tensor
@@ -51,6 +54,14 @@ class Proposals(NamedTuple):
     negative_log_q: tf.Tensor
     negatives: tf.Tensor
     retriever_scores: tf.Tensor
+
+
+class _EpochMean(tf.keras.metrics.Mean):
+    """The mean over the steps of an epoch, of values that all replicas have alike."""
+
+    def add_weight(self, name: str, **kwargs) -> tf.Variable:
+        """As in the base class, but not summed over the replicas."""
+        return super().add_weight(name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA, **kwargs)
 
 
 class TwoStageModel(tfrs.Model, abc.ABC):
@@ -92,7 +103,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self._seed = seed
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
         names = [*self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
-        self._means = {name: tf.keras.metrics.Mean(name=name) for name in names}
+        self._means = {name: _EpochMean(name=name) for name in names}
         self._diagnostic_names = sorted(sampler.diagnostics())
 
     @classmethod
@@ -131,26 +142,40 @@ class TwoStageModel(tfrs.Model, abc.ABC):
             retriever_scores=inner_products(query, self.retriever.candidates(ids)),
         )
 
-    def train_step(self, batch: tuple[Context, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One joint step: refresh the proposal where due, draw, differentiate once, apply both optimisers."""
-        context, positives = batch
+    def train_step(
+        self, batch: tuple[Context, tf.Tensor] | tuple[Context, tf.Tensor, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """One joint step: refresh the proposal where due, draw, differentiate once, apply both optimisers.
+
+        Under a `tf.distribute` strategy the replica's batch ends in where it stands in the whole one, the values of a
+        `global_batch.Part`, int64 `[2]`.
+        """
+        context, positives, *place = batch
+        with global_batch.part_of(global_batch.Part(*tf.unstack(place[0])) if place else None):
+            return self._joint_step(context, positives)
+
+    def _joint_step(self, context: Context, positives: tf.Tensor) -> dict[str, tf.Tensor]:
         step = self.optimizer.iterations
         self.sampler.refresh_when_due(self.retriever.all_candidates, step)
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         with tf.GradientTape() as tape:
             losses = self.stage_losses(context, positives, seed)
-            total = losses.total + tf.reduce_sum(self.losses)
+            total = losses.total + global_batch.once(tf.reduce_sum(self.losses))
         retriever_weights = self.retriever.trainable_variables
         ranker_weights = self.ranker.trainable_variables
         gradients = tape.gradient(total, [retriever_weights, ranker_weights])
-        logged = dict(losses.logged)
+        # Summed before the norm is taken, so that the clipping is that of the whole batch.
+        gradients = [_add_up_known(stage_gradients) for stage_gradients in gradients]
+        logged = global_batch.add_up(dict(losses.logged))
         for stage, optimizer, weights, stage_gradients in (
             ("retriever", self.optimizer, retriever_weights, gradients[0]),
             ("ranker", self.ranker_optimizer, ranker_weights, gradients[1]),
         ):
             pairs = [(g, w) for g, w in zip(stage_gradients, weights, strict=True) if g is not None]
             clipped, norm = self._clip([gradient for gradient, _ in pairs])
-            optimizer.apply_gradients(zip(clipped, (weight for _, weight in pairs), strict=True))
+            optimizer.apply_gradients(
+                zip(clipped, (weight for _, weight in pairs), strict=True), skip_gradients_aggregation=True
+            )
             if not pairs:
                 # An optimiser without gradients does not count the step, which the draws are seeded by.
                 optimizer.iterations.assign_add(1)
@@ -188,3 +213,10 @@ class TwoStageModel(tfrs.Model, abc.ABC):
     def retrieve(self, context: Context, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids and M of the exact first stage; see `modules.retrieval.exact_top_k`."""
         return exact_top_k(self.retriever.query(context), self.retriever.all_candidates(), context.exclude, k)
+
+
+def _add_up_known(gradients: list) -> list:
+    """Returns the sums over the replicas of those `gradients` that are not None."""
+    known = [gradient for gradient in gradients if gradient is not None]
+    sums = iter(global_batch.add_up(known) if known else known)
+    return [None if gradient is None else next(sums) for gradient in gradients]

@@ -5,7 +5,7 @@ from typing import Literal
 import pydantic
 import tensorflow as tf
 
-from modules import losses
+from modules import global_batch, losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
@@ -66,33 +66,34 @@ class CoRR(TwoStageModel):
             kl = _log_count_less_entropy(ranker_scores[:, 1:], retriever_scores[:, 1:], mask)
         else:
             kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
-        total = tf.reduce_mean(ranker_loss + retriever_loss + self.options.kl_weight * kl)
+        total = global_batch.mean(ranker_loss + retriever_loss + self.options.kl_weight * kl)
         weights = tf.nn.softmax(losses.corrected_logits(ranker_scores[:, 1:], proposals.negative_log_q, mask))
         return StageLosses(
             total,
             {
                 "loss": total,
-                "ranker_loss": tf.reduce_mean(ranker_loss),
-                "retriever_loss": tf.reduce_mean(retriever_loss),
-                "kl": tf.reduce_mean(kl),
+                "ranker_loss": global_batch.mean(ranker_loss),
+                "retriever_loss": global_batch.mean(retriever_loss),
+                "kl": global_batch.mean(kl),
                 # Kish: (sum w)^2 / sum w^2 of the importance weights, between 1 and L.
-                "effective_sample_size": tf.reduce_mean(1 / tf.reduce_sum(weights**2, axis=1)),
-                "accidental_hits": 1 - tf.reduce_mean(tf.cast(proposals.negatives, tf.float32)),
+                "effective_sample_size": global_batch.mean(1 / tf.reduce_sum(weights**2, axis=1)),
+                "accidental_hits": global_batch.once(1.0) - global_batch.mean(tf.cast(proposals.negatives, tf.float32)),
             },
         )
 
     def _shared_retriever_loss(self, context: Context, proposals: Proposals) -> tf.Tensor:
         """The retriever's loss over draws of the whole batch; each has q = mean over b of Q(.|c_b)."""
         query = tf.stop_gradient(proposals.query)
-        batch = tf.cast(tf.shape(query)[0], tf.float32)
 
         def mixture_log_q(items: tf.Tensor) -> tf.Tensor:
-            log_q = self.sampler.log_prob(query, items[tf.newaxis])
-            return tf.reduce_logsumexp(log_q, axis=0) - tf.math.log(batch)
+            return global_batch.log_mean_exp(self.sampler.log_prob(query, items[tf.newaxis]))
 
         positives = proposals.ids[:, 0]
-        shared = tf.reshape(proposals.ids[:, 1 : 1 + self.options.shared_draws], [-1])
-        candidates = self.retriever.candidates(shared)
+        own = proposals.ids[:, : 1 + self.options.shared_draws]
+        everyones = global_batch.gather_rows(own)
+        shared = tf.reshape(everyones[:, 1:], [-1])
+        candidates = global_batch.gather_rows(self.retriever.candidates(own[:, 1:]))
+        candidates = tf.reshape(candidates, [-1, candidates.shape[-1]])
         scores = tf.matmul(proposals.query, candidates, transpose_b=True)
         negatives = tf.not_equal(shared, positives[:, tf.newaxis])
         if self.options.mask_shared_draws:
@@ -100,7 +101,7 @@ class CoRR(TwoStageModel):
         return losses.sampled_log_softmax(
             proposals.retriever_scores[:, 0],
             scores,
-            mixture_log_q(positives),
+            global_batch.own_rows(mixture_log_q(everyones[:, 0]), like=positives),
             tf.broadcast_to(mixture_log_q(shared), tf.shape(scores)),
             negatives if self.options.mask_accidental_hits else None,
         )

@@ -5,6 +5,7 @@ from typing import Literal
 import pydantic
 import tensorflow as tf
 
+from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import sampled_loss
@@ -51,14 +52,14 @@ class ICC(TwoStageModel):
         pass_logits = (proposals.retriever_scores - self.options.threshold) / self.options.softness
         cascade_score = joint_log_weight if self.options.loss == "sampled_softmax" else joint_logit
         scores = cascade_score(pass_logits, ranker_scores)
-        total = tf.reduce_mean(sampled_loss(self.options.loss, scores, proposals))
+        total = global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
         passed = tf.sigmoid(pass_logits)
         return StageLosses(
             total,
             {
                 "loss": total,
-                "passed_positives": tf.reduce_mean(passed[:, 0]),
-                "passed_negatives": tf.reduce_mean(passed[:, 1:]),
+                "passed_positives": global_batch.mean(passed[:, 0]),
+                "passed_negatives": global_batch.mean(passed[:, 1:]),
             },
         )
 

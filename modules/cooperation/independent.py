@@ -4,6 +4,7 @@ from typing import Literal
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import sampled_loss
@@ -31,7 +32,7 @@ class Independent(TwoStageModel):
         retriever_scores = proposals.retriever_scores
         ranker_scores = self.ranker_scores(context, proposals.ids, retriever_scores, training=True)
         retriever_loss, ranker_loss = (
-            tf.reduce_mean(sampled_loss(self.options.loss, scores, proposals))
+            global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
             for scores in (retriever_scores, ranker_scores)
         )
         total = retriever_loss + ranker_loss

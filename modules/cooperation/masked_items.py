@@ -3,7 +3,7 @@
 import pydantic
 import tensorflow as tf
 
-from modules import losses
+from modules import global_batch, losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
@@ -48,14 +48,14 @@ class MaskedItems(TwoStageModel):
         masked = self.mask(items, seed)
         queries = tf.boolean_mask(self.retriever.fill(items, masked, training=True), masked)
         scores = tf.matmul(queries, self.retriever.all_candidates(), transpose_b=True)
-        total = tf.reduce_mean(losses.full_log_softmax(scores, tf.boolean_mask(items, masked)))
+        total = global_batch.mean_of_any(losses.full_log_softmax(scores, tf.boolean_mask(items, masked)))
         return StageLosses(total, {"loss": total})
 
     def mask(self, items: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns which positions of int64 `[B, H + 1]` are hidden: at least one a row, never padding."""
-        chosen = tf.random.stateless_uniform(tf.shape(items), seed) < self.options.mask_share
+        chosen = global_batch.stateless_uniform(tf.shape(items), seed) < self.options.mask_share
         chosen &= tf.not_equal(items, 0)
-        last_only = tf.random.stateless_uniform([tf.shape(items)[0], 1], seed + 1) < self.options.last_only_share
+        last_only = global_batch.stateless_uniform([tf.shape(items)[0], 1], seed + 1) < self.options.last_only_share
         last_only |= tf.logical_not(tf.reduce_any(chosen, axis=1, keepdims=True))
         length = items.shape[1]
         return tf.where(last_only, tf.one_hot([length - 1], length, on_value=True, off_value=False), chosen)

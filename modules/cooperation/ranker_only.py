@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import SampledLoss, sampled_loss
@@ -28,5 +29,5 @@ class RankerOnly(TwoStageModel):
         """See base class."""
         proposals = self.propose(context, positives, seed)
         scores = self.ranker_scores(context, proposals.ids, proposals.retriever_scores, training=True)
-        total = tf.reduce_mean(sampled_loss(self.options.loss, scores, proposals))
+        total = global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
         return StageLosses(total, {"loss": total})

@@ -5,7 +5,7 @@ from typing import Literal
 import pydantic
 import tensorflow as tf
 
-from modules import losses
+from modules import global_batch, losses
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import sampled_loss
@@ -72,14 +72,14 @@ class RankFlow(TwoStageModel):
         handed = self._handed_to_ranker(phase, context, proposals, seed)
         ranker_scores = self.ranker_scores(context, handed.ids, handed.retriever_scores, training=True)
         name = self.options.loss
-        retriever_loss = tf.reduce_mean(sampled_loss(name, proposals.retriever_scores, proposals))
-        ranker_loss = tf.reduce_mean(sampled_loss(name, ranker_scores, handed))
+        retriever_loss = global_batch.mean(sampled_loss(name, proposals.retriever_scores, proposals))
+        ranker_loss = global_batch.mean(sampled_loss(name, ranker_scores, handed))
 
         listed = tf.not_equal(handed.ids[:, 1:], NO_ITEM)
         teacher = self._probabilities(tf.stop_gradient(ranker_scores[:, 1:]), listed)
         student = self._probabilities(handed.retriever_scores[:, 1:], listed)
-        mse = tf.reduce_mean(tutor_mse(teacher, student, listed))
-        ranking = tf.reduce_mean(tutor_ranking(teacher, student, listed, self.options.tutor_top))
+        mse = global_batch.mean(tutor_mse(teacher, student, listed))
+        ranking = global_batch.mean(tutor_ranking(teacher, student, listed, self.options.tutor_top))
         tutor_loss = self.options.mse_weight * mse + self.options.ranking_weight * ranking
 
         # Weights instead of branches: every weight has a gradient in every phase, and optimisers need just that.
@@ -93,7 +93,7 @@ class RankFlow(TwoStageModel):
                 "retriever_loss": retriever_loss,
                 "tutor_mse": mse,
                 "tutor_ranking": ranking,
-                "phase": tf.cast(phase, tf.float32),
+                "phase": global_batch.once(tf.cast(phase, tf.float32)),
             },
         )
 
@@ -145,7 +145,7 @@ def draw_from_lists(ids: tf.Tensor, num_draws: int, seed: tf.Tensor) -> tf.Tenso
     """
     counts = tf.math.count_nonzero(ids, axis=1, keepdims=True, dtype=tf.float32)
     # The samplers derive theirs from the same one, a mixture within a mixture up to `seed + 8`.
-    uniform = tf.random.stateless_uniform([tf.shape(ids)[0], num_draws], seed + 9)
+    uniform = global_batch.stateless_uniform([tf.shape(ids)[0], num_draws], seed + 9)
     # A product rounded up to the count would be one place behind the last.
     places = tf.minimum(tf.floor(uniform * counts), tf.maximum(counts - 1, 0))
     return tf.gather(ids, tf.cast(places, tf.int32), batch_dims=1)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from modules import losses
+from modules import global_batch, losses
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import SampledLoss, sampled_loss
@@ -40,5 +40,5 @@ class RetrieverOnly(TwoStageModel):
         else:
             proposals = self.propose(context, positives, seed)
             values = sampled_loss(self.options.loss, proposals.retriever_scores, proposals)
-        total = tf.reduce_mean(values)
+        total = global_batch.mean(values)
         return StageLosses(total, {"loss": total})

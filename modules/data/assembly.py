@@ -9,26 +9,27 @@ from apache_beam.pvalue import TaggedOutput
 from modules.config import DataConfig, SideFeature
 from modules.data import names, slices
 from modules.data.corpus import Corpus
-from modules.data.counting import Counter, CountKeys
+from modules.data.counting import COUNTS, ItemCountingDoFn, counts_in
 from modules.data.examples import encode, item_example, user_examples
 from modules.data.facts import FACTS, CountingDoFn, JoinFacts, write_facts
-from modules.data.sequences import Sequence
-from modules.data.shards import ReadShards
+from modules.data.sequences import CELLS, Sequence, read_sequences
+from modules.data.shards import EachShard, read_shard, write_shard
 from modules.data.side_features import Values, all_values
+from modules.data.spills import Shard, cut_into_shards, read_segments
 from modules.data.splitting import Split, split_items
+
+_HISTOGRAM, _TARGETS = "histogram", "targets"
+
+_TargetFacts = dict[str, dict[str, list[bytes]]]
+"""Item -> slice feature -> values."""
 
 
 class _Item(NamedTuple):
-    """What the catalog knows of an item; `count` is in train interactions."""
+    """What the catalog knows of an item; `count` is in train interactions, `cells` are (title, *raw feature cells)."""
 
     item: str
     count: int
-    title: str
-    features: dict[str, Values]
-
-
-_User = tuple[str, Split, dict[str, Values]]
-"""(user, the user's items, values of the side features)."""
+    cells: list[str]
 
 
 def make_examples(
@@ -36,118 +37,147 @@ def make_examples(
 ) -> dict[str, beam.PCollection]:
     """Returns the serialized examples by split, and writes facts on them.
 
+    A worker holds in memory what each item adds to an example that it is a target of, and one user or a shard of
+    items.
+
     Args:
       pipeline: to build in.
       corpus: what `build_corpus` left.
       data: the settings.
       facts_path: `read_facts` finds them there when the pipeline has run.
     """
-    sequences = pipeline | "ReadSequences" >> ReadShards(corpus.sequences)
-    splits = sequences | "Split" >> beam.MapTuple(
-        lambda user, events: (user, split_items([item for _, item in events], data))
+    sequences = pipeline | "Sequences" >> EachShard(corpus.sequences)
+    counted = sequences | "Count" >> beam.ParDo(_CountItems(corpus.folder, data)).with_outputs(FACTS, COUNTS)
+    spills = {COUNTS: counted[COUNTS]}
+    if corpus.items is not None:
+        spills[CELLS] = pipeline | "ItemCells" >> beam.Create(corpus.items)
+    shards = cut_into_shards("ByItem", spills)
+    items = shards | "Items" >> beam.ParDo(_JoinItems(corpus.folder)).with_outputs(_HISTOGRAM, main="items")
+    thresholds = (
+        items[_HISTOGRAM]
+        | "Histogram" >> beam.CombineGlobally(JoinFacts())
+        | "Thresholds" >> beam.Map(slices.popularity_thresholds)
     )
-    items = _items(pipeline, splits, corpus, data)
-    targets = _target_facts(items, data)
-    users = _with_user_features(pipeline, splits, corpus, data)
-    examples = users | "Users" >> beam.ParDo(_UserExamples(), beam.pvalue.AsDict(targets)).with_outputs(
-        FACTS, names.TRAIN, names.VALID, names.TEST
-    )
-    catalog = items | "Catalog" >> beam.ParDo(_CatalogExamples()).with_outputs(FACTS, main=names.CATALOG)
-    times = sequences | "Times" >> beam.FlatMap(_time_range)
-    write_facts([examples[FACTS], catalog[FACTS], times], facts_path)
+    catalog = items["items"] | "Catalog" >> beam.ParDo(
+        _CatalogExamples(data.item_features, corpus.folder), beam.pvalue.AsSingleton(thresholds)
+    ).with_outputs(FACTS, _TARGETS, main=names.CATALOG)
+    examples = sequences | "Users" >> beam.ParDo(
+        _UserExamples(data), beam.pvalue.AsList(catalog[_TARGETS])
+    ).with_outputs(FACTS, names.TRAIN, names.VALID, names.TEST)
+    write_facts([examples[FACTS], catalog[FACTS], counted[FACTS]], facts_path)
     return {
         **{split: examples[split] for split in (names.TRAIN, names.VALID, names.TEST)},
         names.CATALOG: catalog[names.CATALOG],
     }
 
 
-def _items(pipeline: beam.Pipeline, splits: beam.PCollection, corpus: Corpus, data: DataConfig) -> beam.PCollection:
-    counts = splits | "ItemCounts" >> CountKeys(_add_item_uses)
-    if corpus.items is None:
-        return counts | "ItemRows" >> beam.MapTuple(lambda item, n: _Item(item, n, "", {}))
-    cells = pipeline | "ReadItems" >> ReadShards(corpus.items) | "ItemCells" >> beam.Map(tuple)
-    return (
-        {"counts": counts, "cells": cells}
-        | "JoinItems" >> beam.CoGroupByKey()
-        | "ItemRows" >> beam.FlatMap(_item_rows, data.item_features)
-    )
+def _split(sequence: Sequence, data: DataConfig) -> Split:
+    return split_items([item for _, item in sequence.events], data)
 
 
-def _add_item_uses(counts: Counter, user_split: tuple[str, Split]) -> None:
-    _, split = user_split
-    counts.update(split.train)
-    # An item that nobody trains on still belongs to the catalog.
-    for item in split.valid + split.test:
-        counts.setdefault(item, 0)
+class _CountItems(ItemCountingDoFn):
+    """Counts the items of a shard of `Sequence`s in training, and finds the first and the last time."""
+
+    def __init__(self, folder: str, data: DataConfig) -> None:
+        super().__init__(folder)
+        self._data = data
+
+    def process(self, path: str) -> Iterator[TaggedOutput]:
+        times: list[float] = []
+        for sequence in read_sequences(path):
+            split = _split(sequence, self._data)
+            self.count(split.train)
+            # An item that nobody trains on still belongs to the catalog.
+            self.count(split.valid + split.test, by=0)
+            times = [min([sequence.events[0][0], *times]), max([sequence.events[-1][0], *times])]
+        yield TaggedOutput(FACTS, ("first/time", times[0]))
+        yield TaggedOutput(FACTS, ("last/time", times[1]))
+        yield from self.excess()
 
 
-def _item_rows(joined: tuple[str, dict[str, Any]], features: dict[str, SideFeature]) -> Iterator[_Item]:
-    item, group = joined
-    for count in group["counts"]:
-        title, *cells = next(iter(group["cells"]), [""])
-        yield _Item(item, count, title, all_values(features, cells))
+class _JoinItems(beam.DoFn):
+    """Writes a shard of `_Item`s and emits its path, and how many items have each count."""
 
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
 
-def _target_facts(items: beam.PCollection, data: DataConfig) -> beam.PCollection:
-    thresholds = (
-        items
-        | "Counts" >> beam.Map(lambda row: (row.count, 1))
-        | "Histogram" >> beam.CombineGlobally(JoinFacts())
-        | "Thresholds" >> beam.Map(slices.popularity_thresholds)
-    )
-    categorical = [n for n, feature in data.item_features.items() if feature.kind == "categorical"]
-    return items | "TargetFacts" >> beam.Map(_target_fact, beam.pvalue.AsSingleton(thresholds), categorical)
-
-
-def _target_fact(
-    row: _Item, thresholds: slices.PopularityThresholds, categorical: list[str]
-) -> tuple[str, dict[str, Values]]:
-    facts = {names.target_feature(name): row.features.get(name, []) for name in categorical}
-    band = slices.popularity_band(row.count, thresholds)
-    return row.item, {names.TARGET_POPULARITY: encode([band]), **facts}
-
-
-def _with_user_features(
-    pipeline: beam.Pipeline, splits: beam.PCollection, corpus: Corpus, data: DataConfig
-) -> beam.PCollection:
-    if corpus.users is None:
-        return splits | "UserRows" >> beam.MapTuple(lambda user, split: (user, split, {}))
-    cells = pipeline | "ReadUsers" >> ReadShards(corpus.users) | "UserCells" >> beam.Map(tuple)
-    return (
-        {"splits": splits, "cells": cells}
-        | "JoinUsers" >> beam.CoGroupByKey()
-        | "UserRows" >> beam.FlatMap(_user_rows, data.user_features)
-    )
-
-
-def _user_rows(joined: tuple[str, dict[str, Any]], features: dict[str, SideFeature]) -> Iterator[_User]:
-    user, group = joined
-    for split in group["splits"]:
-        cells = next(iter(group["cells"]), [])
-        yield user, split, all_values(features, cells)
-
-
-class _UserExamples(CountingDoFn):
-    """Emits each user's examples under the name of their split."""
-
-    def process(self, row: _User, targets: dict[str, dict[str, Values]]) -> Iterator[TaggedOutput]:
-        user, split, features = row
-        for name, example in user_examples(user, Split(*split), features, targets).items():
-            self.counts[f"{name}/users"] += 1
-            self.counts[f"{name}/targets"] += len(getattr(split, name))
-            yield TaggedOutput(name, example)
+    def process(self, shard: Shard) -> Iterator[Any]:
+        counts = counts_in(shard)
+        rows: dict[str, list] = {}
+        for item, row in read_segments(shard, CELLS):
+            # Of an item that the filters have dropped, nothing is to be told.
+            if item in counts:
+                rows[item] = min(row, rows.get(item, row))
+        items = (_Item(item, n, rows[item][-1] if item in rows else [""]) for item, n in counts.items())
+        yield from write_shard(self._folder, "items", items)
+        for count in counts.values():
+            yield TaggedOutput(_HISTOGRAM, (count, 1))
 
 
 class _CatalogExamples(CountingDoFn):
-    def process(self, row: _Item) -> Iterator[bytes]:
-        self.counts["catalog/items"] += 1
-        self.counts["catalog/cold"] += row.count == 0
-        self.counts["catalog/untitled"] += not row.title
-        for name, values in row.features.items():
-            self.counts[f"catalog/missing/{name}"] += not values
-        yield item_example(*row)
+    """Emits the examples of a shard of `_Item`s, and under _TARGETS the path of a shard of what they are as targets."""
+
+    def __init__(self, features: dict[str, SideFeature], folder: str) -> None:
+        super().__init__()
+        self._features = features
+        self._folder = folder
+        self._categorical = [name for name, feature in features.items() if feature.kind == "categorical"]
+
+    def process(self, path: str, thresholds: slices.PopularityThresholds) -> Iterator[Any]:
+        items = [_Item(*line) for line in read_shard(path)]
+        targets = ([row.item, self._target_facts(row, thresholds)] for row in items)
+        for target_path in write_shard(self._folder, _TARGETS, targets):
+            yield TaggedOutput(_TARGETS, target_path)
+        for row in items:
+            title, features = self._features_of(row)
+            self.counts["catalog/items"] += 1
+            self.counts["catalog/cold"] += row.count == 0
+            self.counts["catalog/untitled"] += not title
+            for name, values in features.items():
+                self.counts[f"catalog/missing/{name}"] += not values
+            yield item_example(row.item, row.count, title, features)
+
+    def _features_of(self, row: _Item) -> tuple[str, dict[str, Values]]:
+        title, *cells = row.cells
+        return title, all_values(self._features, cells)
+
+    def _target_facts(self, row: _Item, thresholds: slices.PopularityThresholds) -> dict[str, list[str]]:
+        _, features = self._features_of(row)
+        facts = {names.TARGET_POPULARITY: [slices.popularity_band(row.count, thresholds)]}
+        for name in self._categorical:
+            facts[names.target_feature(name)] = [value.decode() for value in features[name]]
+        return facts
 
 
-def _time_range(sequence: Sequence) -> list[tuple[str, float]]:
-    _, events = sequence
-    return [("first/time", events[0][0]), ("last/time", events[-1][0])]
+class _UserExamples(CountingDoFn):
+    """Emits the examples of a shard of `Sequence`s under the names of their splits."""
+
+    def __init__(self, data: DataConfig) -> None:
+        super().__init__()
+        self._data = data
+        self._target_paths: list[str] = []
+        self._targets: _TargetFacts = {}
+
+    def process(self, path: str, target_paths: list[str]) -> Iterator[TaggedOutput]:
+        if target_paths != self._target_paths:
+            self._targets = _read_targets(target_paths)
+            self._target_paths = target_paths
+        for sequence in read_sequences(path):
+            split = _split(sequence, self._data)
+            features = all_values(self._data.user_features, sequence.cells)
+            for name, example in user_examples(sequence.user, split, features, self._targets).items():
+                self.counts[f"{name}/users"] += 1
+                self.counts[f"{name}/targets"] += len(getattr(split, name))
+                yield TaggedOutput(name, example)
+
+
+def _read_targets(paths: list[str]) -> _TargetFacts:
+    """Returns the facts of every item; items of the same facts share them in memory."""
+    shared: dict[str, dict[str, list[bytes]]] = {}
+    targets = {}
+    for path in paths:
+        for item, facts in read_shard(path):
+            encoded = {name: encode(values) for name, values in facts.items()}
+            targets[item] = shared.setdefault(repr(encoded), encoded)
+    return targets

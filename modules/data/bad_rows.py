@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from modules.data.files import Patterns
 from modules.data.sources.base import ITEMS, USERS
 
 INTERACTIONS = "interactions"
@@ -33,12 +34,12 @@ def samples_of(facts: dict[str, Any], table: str) -> list[Sample]:
     ]
 
 
-def require_readable(facts: dict[str, Any], pattern: str, max_share: float) -> None:
+def require_readable(facts: dict[str, Any], pattern: Patterns, max_share: float) -> None:
     """Raises ValueError where a larger share of a table's rows was set aside than allowed.
 
     Args:
       facts: of the reading.
-      pattern: of the interactions' files, for the message.
+      pattern: of the interactions' files, or several, for the message.
       max_share: of bad rows in each table.
     """
     for table in (INTERACTIONS, ITEMS, USERS):
@@ -49,7 +50,8 @@ def require_readable(facts: dict[str, Any], pattern: str, max_share: float) -> N
             f"  {sample.file}, byte {sample.offset}, {sample.reason}: {sample.text!r}"
             for sample in samples_of(facts, table)
         )
-        where = pattern if table == INTERACTIONS else f"the table of {table}"
+        of_interactions = pattern if isinstance(pattern, str) else ", ".join(pattern)
+        where = of_interactions if table == INTERACTIONS else f"the table of {table}"
         raise ValueError(
             f"{bad} of {read} rows of {where} cannot be read ({bad / read:.2%}), more than "
             f"`data.max_bad_row_share` = {max_share:.2%} allows. Reasons: "

@@ -1,54 +1,54 @@
-"""Counting by key where one element holds many keys."""
+"""Counting the items of many lists in bounded memory."""
 
 import collections
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
-Counter = collections.Counter[str]
+from modules.data.facts import CountingDoFn
+from modules.data.spills import CombinedSpills, Shard, read_segments
 
-# Enough for the popular keys to be met again and again, little enough for any worker.
-_MAX_KEYS = 100_000
-
-
-class _PartialCounts(beam.DoFn):
-    def __init__(self, add: Callable[[Counter, Any], None], max_keys: int) -> None:
-        super().__init__()
-        self._add = add
-        self._max_keys = max_keys
-
-    def start_bundle(self) -> None:
-        self._counts: Counter = collections.Counter()
-
-    def process(self, element: Any) -> Iterator[tuple[str, int]]:
-        self._add(self._counts, element)
-        if len(self._counts) > self._max_keys:
-            yield from self._counts.items()
-            self._counts.clear()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for count in self._counts.items():
-            yield GlobalWindows.windowed_value(count)
+COUNTS = "counts"
+"""The tag of spilled counts, and the kind of their lines."""
 
 
-class CountKeys(beam.PTransform):
-    """Returns (key, number) pairs.
-
-    Beam's own combiner lifting would do the same, but only after each occurrence of each key has
-    been an element of its own; this is several times faster on lists of items.
+class ItemCountingDoFn(CountingDoFn):
+    """A DoFn that counts items with `count` and emits the counts as `Spill`s under the tag COUNTS.
 
     Args:
-      add: adds the keys of one element to a counter; a key may be given 0.
-      max_keys: held at once by a worker.
+      folder: of the spills.
     """
 
-    def __init__(self, add: Callable[[Counter, Any], None], max_keys: int = _MAX_KEYS) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__()
-        self._add = add
-        self._max_keys = max_keys
+        self._folder = folder
 
-    def expand(self, elements: beam.PCollection) -> beam.PCollection:
-        partial = elements | "Partial" >> beam.ParDo(_PartialCounts(self._add, self._max_keys))
-        return partial | "Total" >> beam.CombinePerKey(sum)
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._items = CombinedSpills(self._folder, COUNTS)
+
+    def count(self, items: Iterable[str], by: int = 1) -> None:
+        """Adds `by`, which may be 0, to the count of each item."""
+        counts = self._items.values
+        for item in items:
+            counts[item] = counts.get(item, 0) + by
+
+    def excess(self) -> Iterator[TaggedOutput]:
+        """Yields what has to be emitted before more is counted."""
+        for spill in self._items.excess():
+            yield TaggedOutput(COUNTS, spill)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from super().finish_bundle()
+        for spill in self._items.rest():
+            yield TaggedOutput(COUNTS, GlobalWindows.windowed_value(spill))
+
+
+def counts_in(shard: Shard) -> dict[str, int]:
+    """Returns the count of each item of a shard."""
+    counts: collections.Counter[str] = collections.Counter()
+    for item, count in read_segments(shard, COUNTS):
+        counts[item] += count
+    return counts

@@ -63,18 +63,19 @@ def _join(name: Any, left: Any, right: Any) -> Any:
     return left + right
 
 
-def write_facts(facts: Iterable[beam.PCollection], path: str) -> None:
+def write_facts(facts: Iterable[beam.PCollection], path: str, about: str = "") -> None:
     """Joins the facts of several steps, and writes them to a file that `read_facts` reads.
 
     Args:
       facts: PCollections of (name, value), values that JSON can hold.
       path: of the file; writing it twice does no harm.
+      about: tells the steps from those of other files in one pipeline.
     """
     _ = (
         tuple(facts)
-        | "AllFacts" >> beam.Flatten()
-        | "JoinFacts" >> beam.CombineGlobally(JoinFacts())
-        | "WriteFacts" >> beam.Map(_write, path)
+        | f"AllFacts{about}" >> beam.Flatten()
+        | f"JoinFacts{about}" >> beam.CombineGlobally(JoinFacts())
+        | f"WriteFacts{about}" >> beam.Map(_write, path)
     )
 
 

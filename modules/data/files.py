@@ -55,9 +55,14 @@ def open_binary(path: str) -> BinaryIO:
     return raw
 
 
-def matching(pattern: str) -> list[str]:
-    """Returns the files a path or glob matches, sorted; folders are left out."""
-    return sorted(path for path in tf.io.gfile.glob(pattern) if not tf.io.gfile.isdir(path))
+Patterns = str | list[str]
+"""One path or glob, or several in the order their files are to be read in."""
+
+
+def matching(patterns: Patterns) -> list[str]:
+    """Returns the files that paths or globs match, those of each sorted; folders are left out."""
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    return [path for pattern in patterns for path in sorted(tf.io.gfile.glob(pattern)) if not tf.io.gfile.isdir(path)]
 
 
 def first_line(path: str) -> bytes:

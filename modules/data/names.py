@@ -13,6 +13,11 @@ ITEM_COUNT = "item_count"
 TRAIN, VALID, TEST, CATALOG = "train", "valid", "test", "catalog"
 SPLITS = (TRAIN, VALID, TEST, CATALOG)
 
+NEWEST = "newest"
+"""The split of the newest span's events, where the data come in spans: for statistics, not for training."""
+ITEM_FORMAT = "item_format"
+USER_FORMAT = "user_format"
+
 ITEM_VOCABULARY = "items"
 USER_VOCABULARY = "users"
 
@@ -29,13 +34,15 @@ RESERVED = frozenset(
         ITEM_ID,
         ITEM_TITLE,
         ITEM_COUNT,
+        ITEM_FORMAT,
+        USER_FORMAT,
         "user",
         "item",
         "popularity",
     }
 )
 # `item_<name>` and `user_<name>` are made from a side feature; these would collide with the above.
-RESERVED_SUFFIXES = frozenset({"id", "title", "count", "activity"})
+RESERVED_SUFFIXES = frozenset({"id", "title", "count", "activity", "format"})
 
 
 def target_feature(name: str) -> str:

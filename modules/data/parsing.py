@@ -35,11 +35,11 @@ class ReadLines(beam.PTransform):
     """Reads the files a pattern matches, range by range, into `Line`s, header lines included.
 
     Args:
-      pattern: of the files.
+      pattern: of the files, or several.
       layout: how they are written.
     """
 
-    def __init__(self, pattern: str, layout: Layout) -> None:
+    def __init__(self, pattern: files.Patterns, layout: Layout) -> None:
         super().__init__()
         self._pattern = pattern
         self._layout = layout
@@ -80,6 +80,7 @@ class ParseTable(CountingDoFn):
         if line.offset == 0 and self._layout.header is None:
             return
         self.counts[f"{self._name}/read"] += 1
+        self.counts[f"{self._name}/read/{line.path}"] += 1
         try:
             yield from self.rows(self._layout.cells(line.text, header), line)
         except BadRow as error:

@@ -5,10 +5,14 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from modules.config import DataConfig, SideFeature
-from modules.data import names
+from modules.data import names, spans
 
 SERVING = "SERVING"
 _DRIFT, _SKEW = 0.1, 0.2
+_FORMATS = {
+    names.ITEM_FORMAT: "Newest span only: forms of the items' ids, as 9-a for 12-shirt.",
+    names.USER_FORMAT: "Newest span only: form of the user's id.",
+}
 
 
 def read_schema(path: str) -> schema_pb2.Schema:
@@ -27,7 +31,7 @@ def write_schema(schema: schema_pb2.Schema, path: str) -> None:
 
 
 def schema_for(data: DataConfig, base: schema_pb2.Schema) -> schema_pb2.Schema:
-    """Returns `base` with every side feature of the configuration that it does not describe yet.
+    """Returns `base` with what it does not describe yet: side features, and what is counted of the newest span.
 
     What the base says of a feature stands: a curated schema may be stricter than this. None of the
     features has to be there, since any cell of a table may be empty.
@@ -42,19 +46,35 @@ def schema_for(data: DataConfig, base: schema_pb2.Schema) -> schema_pb2.Schema:
     schema = schema_pb2.Schema()
     schema.CopyFrom(base)
     known = {feature.name: feature for feature in schema.feature}
+    if spans.in_spans(data):
+        for name in sorted(_FORMATS.keys() - known.keys()):
+            _add(schema, _format_feature(name))
     for name, side in _features(data).items():
         feature = _feature(name, side)
         if name not in known:
-            schema.feature.append(feature)
-            # TFX infers no representation for any feature once one is given, as the user's is.
-            tensors = schema.tensor_representation_group[""].tensor_representation
-            tensors[name].varlen_sparse_tensor.column_name = name
+            _add(schema, feature)
         elif known[name].type != feature.type:
             raise ValueError(
                 f"Feature {name!r} must be of type {_type_name(feature)} in the schema, as it is "
                 f"{side.kind} in the configuration. Received: {_type_name(known[name])}."
             )
     return schema
+
+
+def _add(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> None:
+    schema.feature.append(feature)
+    # TFX infers no representation for any feature once one is given, as the user's is.
+    tensors = schema.tensor_representation_group[""].tensor_representation
+    tensors[feature.name].varlen_sparse_tensor.column_name = feature.name
+
+
+def _format_feature(name: str) -> schema_pb2.Feature:
+    feature = schema_pb2.Feature(name=name, type=schema_pb2.BYTES, not_in_environment=[SERVING])
+    feature.value_count.min = 1
+    feature.drift_comparator.jensen_shannon_divergence.threshold = _DRIFT
+    feature.skew_comparator.jensen_shannon_divergence.threshold = _SKEW
+    feature.annotation.comment.append(_FORMATS[name])
+    return feature
 
 
 def _features(data: DataConfig) -> dict[str, SideFeature]:

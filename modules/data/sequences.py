@@ -1,15 +1,33 @@
 """Rows to one time-ordered list of distinct items a user."""
 
+import collections
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
-import apache_beam as beam
+from modules.data.counting import ItemCountingDoFn
+from modules.data.shards import read_shard, write_shard
+from modules.data.spills import Shard, read_segments
 
-from modules.data.facts import FACTS, CountingDoFn
+ROWS, CELLS = "rows", "cells"
+"""Kinds of lines that `GroupByUser` reads: (user, (time, item)), and (user, a row of side features)."""
+SEQUENCES = "sequences"
 
 Event = tuple[float, str]
 """(time, item); sorts by time, then by item."""
-Sequence = tuple[str, list[Event]]
-"""(user, events in order)."""
+
+
+class Sequence(NamedTuple):
+    """What one user did: the events in order, and the raw cells of the user's side features; none where unknown."""
+
+    user: str
+    events: list[Event]
+    cells: list[str]
+
+
+def read_sequences(path: str) -> Iterator[Sequence]:
+    """Yields the sequences of a shard."""
+    for line in read_shard(path):
+        yield Sequence(*line)
 
 
 def first_of_each_item(events: Iterable[Event]) -> list[Event]:
@@ -23,22 +41,24 @@ def first_of_each_item(events: Iterable[Event]) -> list[Event]:
     return kept
 
 
-class _ToSequence(CountingDoFn):
-    def process(self, group: tuple[str, Iterable[Event]]) -> Iterator[Sequence]:
-        user, events = group
-        events = list(events)
-        kept = first_of_each_item(events)
-        self.counts["sequences/duplicates"] += len(events) - len(kept)
-        self.counts["sequences/users"] += 1
-        self.counts["sequences/interactions"] += len(kept)
-        yield user, kept
+class GroupByUser(ItemCountingDoFn):
+    """Turns a `Shard` of rows into the path of a shard of `Sequence`s; emits facts and the counts of items beside."""
 
+    def process(self, shard: Shard) -> Iterator[Any]:
+        yield from write_shard(self._folder, SEQUENCES, self._sequences(shard))
+        yield from self.excess()
 
-def group_by_user(rows: beam.PCollection) -> tuple[beam.PCollection, beam.PCollection]:
-    """Returns the `Sequence`s of rows (user, (time, item)), and facts on them."""
-    grouped = (
-        rows
-        | "ByUser" >> beam.GroupByKey()
-        | "Order" >> beam.ParDo(_ToSequence()).with_outputs(FACTS, main="sequences")
-    )
-    return grouped.sequences, grouped[FACTS]
+    def _sequences(self, shard: Shard) -> Iterator[Sequence]:
+        rows: dict[str, list[list]] = collections.defaultdict(list)
+        for user, event in read_segments(shard, ROWS):
+            rows[user].append(event)
+        cells: dict[str, list] = {}
+        for user, row in read_segments(shard, CELLS):
+            cells[user] = min(row, cells.get(user, row))
+        for user, events in rows.items():
+            kept = first_of_each_item(events)
+            self.counts["sequences/duplicates"] += len(events) - len(kept)
+            self.counts["sequences/users"] += 1
+            self.counts["sequences/interactions"] += len(kept)
+            self.count(item for _, item in kept)
+            yield Sequence(user, kept, cells[user][-1] if user in cells else [])

@@ -1,4 +1,8 @@
-"""Intermediate data between two Beam pipelines: JSON lines in shards of a temporary folder."""
+"""Intermediate data between two steps: JSON lines in files of a temporary folder.
+
+Only the files' paths go through Beam. A bundle that fails and is repeated leaves files behind, but only the paths that
+Beam commits are read again: nothing is lost or doubled, and files need not be renamed.
+"""
 
 import json
 import os
@@ -8,60 +12,44 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.transforms.window import GlobalWindows
 
 
-class WriteShards(beam.DoFn):
-    """Writes each bundle to a file of its own, and emits the fact ("shards/<name>", [path]).
-
-    A bundle that fails and is repeated leaves a file behind, but only the paths that Beam commits
-    are read again: nothing is lost or doubled, and files need not be renamed.
+def new_path(folder: str, name: str) -> str:
+    """Returns the path of a file that does not exist yet.
 
     Args:
-      folder: to write to; every worker must reach it.
+      folder: every worker must reach it.
       name: of the data.
     """
-
-    def __init__(self, folder: str, name: str) -> None:
-        super().__init__()
-        self._folder = folder
-        self._name = name
-        self._file: tf.io.gfile.GFile | None = None
-        self._path = ""
-
-    def start_bundle(self) -> None:
-        self._file = None
-
-    def process(self, element: Any) -> Iterable[Any]:
-        if self._file is None:
-            self._path = os.path.join(self._folder, f"{self._name}-{uuid.uuid4().hex}.jsonl")
-            self._file = tf.io.gfile.GFile(self._path, "w")
-        self._file.write(json.dumps(element) + "\n")
-        return ()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            yield GlobalWindows.windowed_value((f"shards/{self._name}", [self._path]))
+    return os.path.join(folder, f"{name}-{uuid.uuid4().hex}.jsonl")
 
 
-class ReadShards(beam.PTransform):
-    """Reads what `WriteShards` wrote; a tuple comes back as a list."""
+def write_shard(folder: str, name: str, elements: Iterable[Any]) -> list[str]:
+    """Writes elements as they come to a new file; returns its path in a list, which is empty where there are none."""
+    path, file = new_path(folder, name), None
+    try:
+        for element in elements:
+            if file is None:
+                file = tf.io.gfile.GFile(path, "w")
+            file.write(json.dumps(element) + "\n")
+    finally:
+        if file is not None:
+            file.close()
+    return [path] if file is not None else []
+
+
+def read_shard(path: str) -> Iterator[Any]:
+    """Yields what `write_shard` wrote; a tuple comes back as a list."""
+    with tf.io.gfile.GFile(path) as file:
+        yield from map(json.loads, file)
+
+
+class EachShard(beam.PTransform):
+    """Emits the paths of shards, spread over the workers."""
 
     def __init__(self, paths: list[str]) -> None:
         super().__init__()
         self._paths = paths
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        return (
-            pipeline
-            | "Shards" >> beam.Create(self._paths)
-            | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.FlatMap(_elements)
-        )
-
-
-def _elements(path: str) -> Iterator[Any]:
-    with tf.io.gfile.GFile(path) as file:
-        yield from map(json.loads, file)
+        return pipeline | "Paths" >> beam.Create(self._paths) | "Spread" >> beam.Reshuffle()

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from modules import global_batch
+
 
 class Dropout(tf.keras.layers.Layer):
     """Inverted dropout drawn from (seed, number of calls so far).
@@ -19,11 +21,18 @@ class Dropout(tf.keras.layers.Layer):
             raise ValueError(f"`rate` must be in [0, 1). Received: rate={rate}.")
         self._rate = rate
         self._seed = seed
-        self._calls = self.add_weight(name="calls", shape=[], dtype=tf.int64, initializer="zeros", trainable=False)
+        self._calls = self.add_weight(
+            name="calls",
+            shape=[],
+            dtype=tf.int64,
+            initializer="zeros",
+            trainable=False,
+            **global_batch.REPLICA_STATE,
+        )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns `inputs`, in training with elements dropped and the others scaled by 1 / (1 - rate)."""
         if not training or self._rate == 0:
             return inputs
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._calls.assign_add(1)])
-        return tf.nn.experimental.stateless_dropout(inputs, rate=self._rate, seed=seed)
+        return global_batch.stateless_dropout(inputs, self._rate, seed)

@@ -1,15 +1,19 @@
 """Embeds all the fields of an item or a user: the id and each side feature."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import tensorflow as tf
 
 from modules.corpus import FeatureTable
+from modules.data import names
 from modules.layers.embeddings import embedding_initializer
 from modules.layers.side_features import SideFeatureEmbeddings
+from modules.layers.vocabulary_tables import VocabularyTables
+
+_VOCABULARIES = {"item": names.ITEM_VOCABULARY, "user": names.USER_VOCABULARY}
 
 
-class FieldEmbeddings(tf.keras.layers.Layer):
+class FieldEmbeddings(tf.keras.layers.Layer, VocabularyTables):
     """An embedding of the id itself and one for each side feature (`SideFeatureEmbeddings`).
 
     Args:
@@ -29,3 +33,7 @@ class FieldEmbeddings(tf.keras.layers.Layer):
     def call(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """Returns float32 `[..., d]` tensors for int64 ids `[...]`: the id's own, then one a feature."""
         return [tf.gather(self._ids, ids), *self._side_features(ids)]
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class."""
+        return [(self._ids, _VOCABULARIES[self.name])]

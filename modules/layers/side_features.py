@@ -1,17 +1,18 @@
 """Looks up and embeds the side features of items or users inside the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from modules.corpus import FeatureTable
 from modules.layers.embeddings import embedding_initializer
+from modules.layers.vocabulary_tables import VocabularyTables
 
 _MULTI_HOT_VALUES = 256
 
 
-class SideFeatureEmbeddings(tf.keras.layers.Layer):
+class SideFeatureEmbeddings(tf.keras.layers.Layer, VocabularyTables):
     """One embedding for each side feature: the mean over the values an id has, 0 where it has none.
 
     A feature of few values (genres) is kept as one row of weights an id, so that looking it up is one matrix product,
@@ -53,6 +54,10 @@ class SideFeatureEmbeddings(tf.keras.layers.Layer):
             total = tf.reduce_sum(tf.gather(table, rows) * present, axis=-2)
             fields.append(tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-2)))
         return fields
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class; a number has buckets in place of a vocabulary, which is for the reader to tell."""
+        return [(table, name) for name, table in self._embeddings.items()]
 
 
 def _mean_weights(table: FeatureTable) -> np.ndarray:

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from modules.config import Section
 from modules.context import Context
+from modules.layers.vocabulary_tables import VocabularyTables
 
 
-class Ranker(tf.keras.layers.Layer, abc.ABC):
+class Ranker(tf.keras.layers.Layer, VocabularyTables, abc.ABC):
     """f(i, c), computed in two halves so that a context is encoded once for all its candidates."""
 
     TASKS: ClassVar[frozenset[Literal["general", "sequential"]]]

@@ -1,5 +1,6 @@
 """DeepFM: a factorisation machine and a deep network over the same field embeddings."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pydantic
@@ -8,6 +9,7 @@ import tensorflow as tf
 from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
+from modules.data import names
 from modules.layers.dropout import Dropout
 from modules.layers.field_embeddings import FieldEmbeddings
 from modules.rankers.base import Ranker
@@ -78,3 +80,7 @@ class DeepFM(Ranker):
         for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):
             hidden = dropout(layer(hidden), training=training)
         return first_order + among_items + with_user + tf.squeeze(self._output(hidden), axis=-1)
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class."""
+        return [(self._item_bias, names.ITEM_VOCABULARY)]

@@ -1,5 +1,6 @@
 """Neural collaborative filtering."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pydantic
@@ -8,6 +9,7 @@ import tensorflow as tf
 from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
+from modules.data import names
 from modules.layers.dropout import Dropout
 from modules.layers.embeddings import embedding_initializer
 from modules.rankers.base import Ranker
@@ -77,3 +79,12 @@ class NCF(Ranker):
             hidden = dropout(layer(hidden), training=training)
         both = tf.concat([self._factor_dropout(products, training=training), hidden], axis=-1)
         return tf.squeeze(self._output(both), axis=-1)
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class."""
+        return [
+            (self._user_factors, names.USER_VOCABULARY),
+            (self._item_factors, names.ITEM_VOCABULARY),
+            (self._users, names.USER_VOCABULARY),
+            (self._items, names.ITEM_VOCABULARY),
+        ]

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from modules.config import Section
 from modules.context import Context
+from modules.layers.vocabulary_tables import VocabularyTables
 
 
-class Retriever(tf.keras.layers.Layer, abc.ABC):
+class Retriever(tf.keras.layers.Layer, VocabularyTables, abc.ABC):
     """M(i, c) = <candidate embedding of i, query embedding of c>; both of width d."""
 
     TASKS: ClassVar[frozenset[Literal["general", "sequential"]]]

@@ -1,11 +1,14 @@
 """Recurrent sequential recommendation."""
 
+from collections.abc import Iterable
+
 import pydantic
 import tensorflow as tf
 
 from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
+from modules.data import names
 from modules.layers.dropout import Dropout
 from modules.layers.embeddings import embedding_initializer
 from modules.retrievers.base import Retriever
@@ -61,6 +64,10 @@ class GRU4Rec(Retriever):
     def all_candidates(self) -> tf.Tensor:
         """See base class."""
         return self._items
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class."""
+        return [(self._items, names.ITEM_VOCABULARY)]
 
     def is_cold(self, context: Context) -> tf.Tensor:
         """A context without one known item is cold."""

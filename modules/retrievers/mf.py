@@ -1,10 +1,13 @@
 """Matrix factorisation: one free vector a user, one an item."""
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
+from modules.data import names
 from modules.layers.embeddings import embedding_initializer
 from modules.retrievers.base import Retriever
 
@@ -38,6 +41,10 @@ class MatrixFactorization(Retriever):
     def all_candidates(self) -> tf.Tensor:
         """See base class."""
         return self._items
+
+    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
+        """See base class."""
+        return [(self._users, names.USER_VOCABULARY), (self._items, names.ITEM_VOCABULARY)]
 
     def is_cold(self, context: Context) -> tf.Tensor:
         """A user never trained on is cold, whatever they did before."""

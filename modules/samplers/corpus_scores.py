@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.corpus import Corpus
 from modules.samplers.base import Sampler
 
@@ -26,6 +27,7 @@ class CorpusScoresSampler(Sampler):
             shape=[corpus.num_items + 1, embedding_dim],
             initializer="zeros",
             trainable=False,
+            **global_batch.REPLICA_STATE,
         )
 
     def refresh(self, candidates: tf.Tensor) -> None:

@@ -3,6 +3,7 @@
 import pydantic
 import tensorflow as tf
 
+from modules import global_batch
 from modules.config import Section
 from modules.corpus import Corpus
 from modules.samplers.base import Draws, gather_columns
@@ -32,7 +33,7 @@ class ExactSampler(CorpusScoresSampler):
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
         log_q = self._log_softmax(query)
-        ids = tf.random.stateless_categorical(log_q, num_draws, seed)
+        ids = global_batch.stateless_categorical(log_q, num_draws, seed)
         return Draws(ids, gather_columns(log_q, ids))
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

@@ -3,6 +3,8 @@
 import tensorflow as tf
 
 _CHUNK = 65_536
+_MAX_DISTANCES = 1 << 24
+"""Distances that are held at once, 64 MB of them."""
 
 
 def assign(points: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
@@ -14,14 +16,15 @@ def assign(points: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
         distances = half_norms - tf.matmul(chunk, centroids, transpose_b=True)
         return tf.argmin(distances, axis=1, output_type=tf.int32)
 
+    chunk_size = max(1, min(_CHUNK, _MAX_DISTANCES // centroids.shape[0]))
     num_points = tf.shape(points)[0]
-    chunks = (num_points + _CHUNK - 1) // _CHUNK
+    chunks = (num_points + chunk_size - 1) // chunk_size
     codes = tf.TensorArray(tf.int32, size=chunks, infer_shape=False, element_shape=[None])
     _, codes = tf.while_loop(
         lambda i, _: i < chunks,
         lambda i, written: (
             i + 1,
-            written.write(i, nearest(points[i * _CHUNK : (i + 1) * _CHUNK])),
+            written.write(i, nearest(points[i * chunk_size : (i + 1) * chunk_size])),
         ),
         (0, codes),
         parallel_iterations=1,

@@ -6,6 +6,7 @@ import numpy as np
 import pydantic
 import tensorflow as tf
 
+from modules import global_batch
 from modules.config import Section
 from modules.corpus import Corpus
 from modules.samplers import kmeans
@@ -53,7 +54,14 @@ class MIDXSampler(Sampler):
         codewords, rows = options.codewords, corpus.num_items + 1
 
         def state(name: str, shape: list[int], dtype: tf.DType) -> tf.Variable:
-            return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
+            return self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=dtype,
+                initializer="zeros",
+                trainable=False,
+                **global_batch.REPLICA_STATE,
+            )
 
         self._codebooks = state("codebooks", [2, codewords, embedding_dim // 2], tf.float32)
         self._codes = state("codes", [2, rows], tf.int32)
@@ -148,7 +156,7 @@ class MIDXSampler(Sampler):
         """Returns an item of each of the occupied cells int64 `[B, L]`: int64 `[B, L]`."""
         starts, sizes = tf.gather(self._starts, cells), tf.gather(self._sizes, cells)
         # Drawn in float64 and floored: a cell of a million items still has every item within reach.
-        uniform = tf.random.stateless_uniform(tf.shape(cells), seed, dtype=tf.float64)
+        uniform = global_batch.stateless_uniform(tf.shape(cells), seed, dtype=tf.float64)
         if self._cumulative is None:
             return tf.gather(self._items_by_cell, starts + tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64))
         below, above = tf.gather(self._cumulative, starts), tf.gather(self._cumulative, starts + sizes)
@@ -162,7 +170,7 @@ class MIDXSampler(Sampler):
         """See base class."""
         first, second = self._scores(query)
         logits = self._cell_logits(first, second)
-        cells = tf.random.stateless_categorical(logits, num_draws, seed)
+        cells = global_batch.stateless_categorical(logits, num_draws, seed)
         ids = self._draw_within(cells, seed + 1)
         log_cells = tf.gather(logits, cells, batch_dims=1) - tf.gather(self._log_omega, cells)
         return Draws(ids, log_cells + self._log_weights(ids) - tf.reduce_logsumexp(logits, axis=1, keepdims=True))

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.samplers.base import Draws, Sampler
 
 
@@ -38,8 +39,8 @@ class UniformMixture(Sampler):
         # The proposal may be a mixture itself, whose coins must not fall like these.
         proposed = self._proposal.sample(query, num_draws, seed + 4)
         shape = tf.shape(proposed.ids)
-        uniform = tf.random.stateless_uniform(shape, seed + 2, 1, self._num_items + 1, tf.int64)
-        from_uniform = tf.random.stateless_uniform(shape, seed + 3) < self._share
+        uniform = global_batch.stateless_uniform(shape, seed + 2, 1, self._num_items + 1, tf.int64)
+        from_uniform = global_batch.stateless_uniform(shape, seed + 3) < self._share
         ids = tf.where(from_uniform, uniform, proposed.ids)
         return Draws(ids, self.log_prob(query, ids))
 

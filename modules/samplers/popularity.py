@@ -4,6 +4,7 @@ import numpy as np
 import pydantic
 import tensorflow as tf
 
+from modules import global_batch
 from modules.config import Section
 from modules.corpus import Corpus
 from modules.samplers.base import Draws, Sampler
@@ -36,7 +37,7 @@ class PopularitySampler(Sampler):
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
         shape = [tf.shape(query)[0], num_draws]
-        uniform = tf.random.stateless_uniform(shape, seed, dtype=tf.float64)
+        uniform = global_batch.stateless_uniform(shape, seed, dtype=tf.float64)
         flat = tf.searchsorted(self._cumulative, tf.reshape(uniform, [-1]), side="right")
         last = tf.size(self._cumulative) - 1
         ids = tf.reshape(tf.cast(tf.minimum(flat, last), tf.int64) + 1, shape)

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.corpus import Corpus
 from modules.samplers.base import Draws
 from modules.samplers.corpus_scores import CorpusScoresSampler
@@ -40,7 +41,7 @@ class TopPool(CorpusScoresSampler):
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
         shape = [tf.shape(query)[0], num_draws]
-        ranks = tf.random.stateless_uniform(shape, seed, 0, self._pool_size, tf.int64)
+        ranks = global_batch.stateless_uniform(shape, seed, 0, self._pool_size, tf.int64)
         ids = tf.gather(self._pool(query), ranks, batch_dims=1)
         return Draws(ids, tf.fill(shape, -math.log(self._pool_size)))
 

@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from modules import global_batch
 from modules.config import Section
 from modules.corpus import Corpus
 from modules.samplers.base import Draws, Sampler
@@ -22,7 +23,7 @@ class UniformSampler(Sampler):
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
-        ids = tf.random.stateless_uniform([tf.shape(query)[0], num_draws], seed, 1, self._num_items + 1, tf.int64)
+        ids = global_batch.stateless_uniform([tf.shape(query)[0], num_draws], seed, 1, self._num_items + 1, tf.int64)
         return Draws(ids, self.log_prob(query, ids))
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

@@ -3,37 +3,23 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Literal
+import os
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from modules.config import ModelConfig, TrainingConfig
 from modules.cooperation.base import TwoStageModel
-from modules.corpus import Corpus
 from modules.training import inputs
-from modules.training.build import build_model, check_tasks
+from modules.training.build import build_model, check_corpus, check_tasks
+from modules.training.cluster import Cluster
+from modules.training.data import TrainingData
+from modules.training.job import Job
+from modules.training.processes import train_in_processes
 from modules.training.progress import Progress, StopOnNonFiniteLoss
 from modules.training.validation import Validation
 
 _VALIDATION_BATCH = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """Where the transformed examples lie and what they hold.
-
-    Attributes:
-      train: file patterns of the training split.
-      valid: file patterns of the validation split.
-      corpus: items and users.
-      task: which protocol split them.
-    """
-
-    train: Sequence[str]
-    valid: Sequence[str]
-    corpus: Corpus
-    task: Literal["sequential", "general"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +44,7 @@ def fit(
     data: TrainingData,
     directory: str,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    initialise: Callable[[TwoStageModel], None] | None = None,
 ) -> FitResult:
     """Trains until the epochs are over or validation stops improving, and returns the best epoch's model.
 
@@ -67,19 +54,58 @@ def fit(
       data: on what.
       directory: of checkpoints and `history.json`; a killed run that is started again with the same directory and
         arguments ends where an unbroken one would have.
-      callbacks: further Keras callbacks; they see the `val_*` metrics in the logs.
+      callbacks: further Keras callbacks; they see the `val_*` metrics in the logs. Where other processes train, all
+        they see are the epochs, as they end.
+      initialise: gives the new model other weights to begin with; a run that resumes takes those of its checkpoint.
 
     Raises:
       ValueError: on a configuration that does not fit the data, no training examples, or a loss that is not finite.
+      RuntimeError: where a process that trains ended and `training.distribution.restarts` did not help.
     """
     keep_autograph_away()
     check_tasks(model_config, data.task)
-    model = build_model(model_config, data.corpus, training.seed)
-    model.compile(
-        retriever_optimizer=_optimizer(training.retriever_learning_rate, training.weight_decay),
-        ranker_optimizer=_optimizer(training.ranker_learning_rate, training.weight_decay),
-        gradient_clip_norm=training.gradient_clip_norm,
-    )
+    check_corpus(model_config, data.corpus)
+    distribution = training.distribution
+    if distribution.strategy == "multi_worker":
+        start = _write_start(model_config, training, data, directory, initialise)
+        # Of plain variables: what it gets to read is the same, however it was trained.
+        model = _new_model(model_config, training, data)
+        train_in_processes(Job(model_config, training, data, start), directory, callbacks, model)
+    elif distribution.strategy == "mirrored":
+        cluster = Cluster(tf.distribute.MirroredStrategy())
+        train(model_config, training, data, directory, cluster, callbacks, initialise)
+        model = _new_model(model_config, training, data)
+    else:
+        model, progress = train(model_config, training, data, directory, Cluster(), callbacks, initialise)
+        progress.restore_best()
+        return FitResult(model, progress.history, progress.best_epoch)
+    progress = Progress(model, directory, training.patience)
+    progress.resume()
+    progress.restore_best()
+    return FitResult(model, progress.history, progress.best_epoch)
+
+
+def train(
+    model_config: ModelConfig,
+    training: TrainingConfig,
+    data: TrainingData,
+    directory: str,
+    cluster: Cluster,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    initialise: Callable[[TwoStageModel], None] | None = None,
+) -> tuple[TwoStageModel, Progress]:
+    """Trains in this process, one of a cluster's or alone; `fit` tells what of the arguments is not said here.
+
+    Args:
+      cluster: the replicas that train together; every process of it calls this function.
+
+    Returns:
+      The model as of its last epoch, and how the training went.
+    """
+    with cluster.scope():
+        model = _new_model(model_config, training, data)
+        progress = Progress(model, directory, training.patience, cluster)
+    cluster.prepare(model)
     examples = inputs.TrainingExamples(
         inputs.find_files(data.train),
         data.task,
@@ -89,25 +115,51 @@ def fit(
         training.known_items,
     )
     steps = math.ceil(examples.count() / training.batch_size)
-    progress = Progress(model, directory, training.patience)
+    if initialise is not None:
+        with cluster.scope():
+            initialise(model)
     done = progress.resume()
     if done < training.epochs and not progress.finished:
         users = inputs.evaluation_users(data.valid, model_config.history_length, _VALIDATION_BATCH)
         model.fit(
-            examples.epochs(training.seed, done),
+            cluster.batches(examples, training.seed, done),
             initial_epoch=done,
             epochs=training.epochs,
             steps_per_epoch=steps,
             callbacks=[
                 StopOnNonFiniteLoss(),
-                Validation(users, model_config.candidate_count(data.corpus.num_items)),
+                Validation(users, model_config.candidate_count(data.corpus.num_items), cluster),
                 *callbacks,
                 progress,
             ],
             verbose=0,
         )
-    progress.restore_best()
-    return FitResult(model, progress.history, progress.best_epoch)
+    return model, progress
+
+
+def _new_model(model_config: ModelConfig, training: TrainingConfig, data: TrainingData) -> TwoStageModel:
+    model = build_model(model_config, data.corpus, training.seed)
+    model.compile(
+        retriever_optimizer=_optimizer(training.retriever_learning_rate, training.weight_decay),
+        ranker_optimizer=_optimizer(training.ranker_learning_rate, training.weight_decay),
+        gradient_clip_norm=training.gradient_clip_norm,
+    )
+    return model
+
+
+def _write_start(
+    model_config: ModelConfig,
+    training: TrainingConfig,
+    data: TrainingData,
+    directory: str,
+    initialise: Callable[[TwoStageModel], None] | None,
+) -> str | None:
+    """Writes the weights the workers are to begin with, where they are not those of any new model."""
+    if initialise is None:
+        return None
+    model = build_model(model_config, data.corpus, training.seed)
+    initialise(model)
+    return tf.train.Checkpoint(model=model).write(os.path.join(directory, "start"))
 
 
 def _optimizer(learning_rate: float, weight_decay: float) -> tf.keras.optimizers.Optimizer:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from modules.context import Context, latest
 from modules.corpus import Corpus, FeatureTable
+from modules.global_batch import split
 
 _COLUMN_BATCH = 4096
 
@@ -153,6 +154,37 @@ class TrainingExamples:
             return batched.rebatch(self.batch_size, drop_remainder=False)
 
         return tf.data.Dataset.counter(first_epoch).flat_map(epoch).prefetch(4)
+
+    def replica_parts(
+        self, seed: int, first_epoch: int, first_replica: int, local_replicas: int, replicas: int
+    ) -> tf.data.Dataset:
+        """Returns the parts of every batch that belong to the replicas of one process, in turn, endlessly.
+
+        Args:
+          seed: as in `epochs`.
+          first_epoch: as in `epochs`.
+          first_replica: the first of the process's replicas, from 0.
+          local_replicas: how many it has.
+          replicas: how many there are in all.
+
+        Returns:
+          `(Context, positives [P], place)` with the batch cut into `replicas` consecutive parts of near equal size, and
+          int64 `[2]` the part's first row and the rows of the whole batch. A part of a short batch may have no rows.
+        """
+
+        def part(context: Context, positives: tf.Tensor, replica: tf.Tensor) -> tuple[Context, tf.Tensor, tf.Tensor]:
+            total = tf.size(positives, tf.int64)
+            start, end = split(total, replica, replicas)
+            rows = Context(*(values[start:end] for values in context))
+            return rows, positives[start:end], tf.stack([start, total])
+
+        def parts(context: Context, positives: tf.Tensor) -> tf.data.Dataset:
+            local = tf.data.Dataset.range(first_replica, first_replica + local_replicas)
+            return local.map(lambda replica: part(context, positives, replica))
+
+        cut = self.epochs(seed, first_epoch).flat_map(parts).prefetch(4 * local_replicas)
+        # Known to be endless, a step needs no agreement on whether there is another one.
+        return cut.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     def count(self) -> int:
         """Returns the number of examples in an epoch.

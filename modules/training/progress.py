@@ -3,12 +3,13 @@
 import json
 import logging
 import math
+import os
 import time
-from pathlib import Path
 
 import tensorflow as tf
 
 from modules.cooperation.base import TwoStageModel
+from modules.training.cluster import Cluster
 
 MONITOR = "val_two_stage_ndcg@10"
 _HISTORY = "history.json"
@@ -22,14 +23,17 @@ class Progress(tf.keras.callbacks.Callback):
 
     Args:
       model: a compiled model.
-      directory: where checkpoints and the history lie; a run started on a directory that holds some resumes.
+      directory: where checkpoints and the history lie, a path or a URI that TensorFlow can open; a run started on a
+        directory that holds some resumes.
       patience: epochs without a better `MONITOR` before training stops.
+      cluster: the processes that train together. The first one writes, all read: the directory must be the same.
     """
 
-    def __init__(self, model: TwoStageModel, directory: str, patience: int) -> None:
+    def __init__(self, model: TwoStageModel, directory: str, patience: int, cluster: Cluster | None = None) -> None:
         super().__init__()
-        self._directory = Path(directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._cluster = cluster or Cluster()
+        tf.io.gfile.makedirs(directory)
         self._patience = patience
         state = {
             "model": model,
@@ -37,21 +41,33 @@ class Progress(tf.keras.callbacks.Callback):
             "ranker_optimizer": model.ranker_optimizer,
         }
         self._checkpoint = tf.train.Checkpoint(**state)
-        self._latest = tf.train.CheckpointManager(self._checkpoint, str(self._directory / "latest"), max_to_keep=1)
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), str(self._directory / "best"), max_to_keep=1
-        )
+        best = tf.train.Checkpoint(model=model)
+        for checkpoint in (self._checkpoint, best):
+            # Made when first asked for, and all workers must make it, though the first one alone saves.
+            _ = checkpoint.save_counter
+        self._latest = tf.train.CheckpointManager(self._checkpoint, os.path.join(directory, "latest"), max_to_keep=1)
+        self._best = tf.train.CheckpointManager(best, os.path.join(directory, "best"), max_to_keep=1)
         self.history: list[dict[str, float]] = []
         self._started = self._cpu_started = 0.0
 
     def resume(self) -> int:
-        """Restores the last finished epoch, if any, and returns how many epochs are done."""
+        """Restores the last finished epoch, if any, and returns how many epochs are done.
+
+        Raises:
+          ValueError: where a worker does not see the first one's checkpoint.
+        """
         checkpoint = self._latest.restore_or_initialize()
-        if checkpoint is None:
-            return 0
-        done = int(checkpoint.rsplit("-", 1)[1])
-        self.history = json.loads((self._directory / _HISTORY).read_text())[:done]
-        logging.info("Training resumes after epoch %d from %s.", done, checkpoint)
+        done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+        of_first = self._cluster.value_of_first(done)
+        if done != of_first:
+            raise ValueError(
+                "All workers must see one folder of checkpoints: a shared volume or a bucket. Received: "
+                f"{self._directory}, where epoch {of_first} is the last one for the first worker and {done} for worker "
+                f"{self._cluster.worker}."
+            )
+        if done:
+            self.history = read_history(self._directory)[:done]
+            logging.info("Training resumes after epoch %d from %s.", done, checkpoint)
         return done
 
     @property
@@ -81,10 +97,8 @@ class Progress(tf.keras.callbacks.Callback):
             "cpu_seconds": time.process_time() - self._cpu_started,
         }
         self.history.append({"epoch": epoch + 1, **spent, **values})
-        self._write_history()
-        if self.best_epoch == epoch + 1:
-            self._best.save(checkpoint_number=epoch + 1)
-        self._latest.save(checkpoint_number=epoch + 1)
+        if self._cluster.is_first:
+            self._write(epoch)
         logging.info(
             "Epoch %d: loss %.4f, NDCG@10 %.4f (retriever alone %.4f), %.1f s%s",
             epoch + 1,
@@ -97,10 +111,28 @@ class Progress(tf.keras.callbacks.Callback):
         if self.finished:
             self.model.stop_training = True
 
-    def _write_history(self) -> None:
-        temporary = self._directory / f"{_HISTORY}.partial"
-        temporary.write_text(json.dumps(self.history, indent=1))
-        temporary.replace(self._directory / _HISTORY)
+    def _write(self, epoch: int) -> None:
+        write_file(os.path.join(self._directory, _HISTORY), json.dumps(self.history, indent=1))
+        if self.best_epoch == epoch + 1:
+            self._best.save(checkpoint_number=epoch + 1)
+        self._latest.save(checkpoint_number=epoch + 1)
+
+
+def read_history(directory: str) -> list[dict[str, float]]:
+    """Returns the epochs written down in a directory, or none; the last may lack its checkpoint."""
+    path = os.path.join(directory, _HISTORY)
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
+
+
+def write_file(path: str, text: str) -> None:
+    """Writes a file, on a local disk all of it or nothing: on object stores every write is so."""
+    partial = f"{path}.partial"
+    with tf.io.gfile.GFile(partial, "w") as file:
+        file.write(text)
+    tf.io.gfile.rename(partial, path, overwrite=True)
 
 
 class StopOnNonFiniteLoss(tf.keras.callbacks.Callback):

@@ -1,10 +1,16 @@
 """Whole-corpus validation of both stages after every epoch."""
 
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 import tensorflow as tf
 
+from modules.context import Context
 from modules.cooperation.base import TwoStageModel
+from modules.global_batch import split
 from modules.metrics import ranking
 from modules.retrieval import in_chunks
+from modules.training.cluster import Cluster
 from modules.training.inputs import EvaluationUsers
 
 CUTOFF = 10
@@ -19,12 +25,19 @@ class Validation(tf.keras.callbacks.Callback):
     Args:
       users: batches of validation users.
       candidates: how many items the first stage hands to the second.
+      cluster: the processes that train together: each evaluates its part of every batch, and all get the same means.
     """
 
-    def __init__(self, users: tf.data.Dataset, candidates: int) -> None:
+    def __init__(self, users: tf.data.Dataset, candidates: int, cluster: Cluster | None = None) -> None:
         super().__init__()
-        self._users = users
+        self._cluster = cluster or Cluster()
+        self._users = users if self._cluster.workers == 1 else users.map(self._own_part)
         self._candidates = candidates
+
+    def _own_part(self, users: EvaluationUsers) -> EvaluationUsers:
+        rows = tf.shape(users.targets, tf.int64)[0]
+        start, end = split(rows, self._cluster.worker, self._cluster.workers)
+        return EvaluationUsers(Context(*(values[start:end] for values in users.context)), users.targets[start:end])
 
     def set_model(self, model: TwoStageModel) -> None:
         """Traces the evaluation once for all epochs."""
@@ -35,7 +48,7 @@ class Validation(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluates and writes `val_*` entries into `logs`, which the callbacks after this one see."""
-        values = mean_over_users(self._evaluate_batch(users) for users in self._users)
+        values = mean_over_users((self._evaluate_batch(users) for users in self._users), self._cluster)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})
 
@@ -67,8 +80,8 @@ def evaluate_batch(model: TwoStageModel, users: EvaluationUsers, candidates: int
     return values
 
 
-def mean_over_users(batches) -> dict[str, float]:
-    """Returns metric name -> mean over all users of all batches of metric name -> `[B]`.
+def mean_over_users(batches: Iterable[Mapping[str, tf.Tensor]], cluster: Cluster | None = None) -> dict[str, float]:
+    """Returns metric name -> mean over all users of all batches of metric name -> `[B]`, of all processes of a cluster.
 
     Raises:
       ValueError: where there is no user.
@@ -79,6 +92,9 @@ def mean_over_users(batches) -> dict[str, float]:
         for name, per_user in values.items():
             totals[name] = totals.get(name, 0.0) + float(tf.reduce_sum(per_user))
         count += int(tf.shape(next(iter(values.values())))[0])
+    if cluster is not None:
+        count, *sums = cluster.add_up(np.array([count, *totals.values()], np.float64)).tolist()
+        totals = dict(zip(totals, sums, strict=True))
     if count == 0:
         raise ValueError(
             "The validation split must hold at least one user with a known target. Received: none. "

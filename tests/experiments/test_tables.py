@@ -12,7 +12,7 @@ import scipy.stats
 
 from experiments import report
 from experiments.cells import finished_cells, result_path, run_cells
-from experiments.config import Cell, Table, load_table, merge
+from experiments.config import Cell, Table, load_table
 
 _TABLES = Path(__file__).parents[2] / "experiments"
 
@@ -105,16 +105,6 @@ def test_cell_settings_come_in_layers() -> None:
     model, training = _table().settings(cell)
     assert (training.epochs, training.seed) == (7, 9)
     assert model.ranker.options == {"dropout": 0.5}
-
-
-def test_component_of_another_name_replaces_the_whole() -> None:
-    lower = {"ranker": {"name": "din", "dropout": 0.1}}
-    assert merge(lower, {"ranker": {"name": "deepfm"}}) == {"ranker": {"name": "deepfm"}}
-    assert merge(lower, {"ranker": {"hidden_units": [4]}})["ranker"] == {
-        "name": "din",
-        "dropout": 0.1,
-        "hidden_units": [4],
-    }
 
 
 def _result(seed: int, two_stage: list[float], retriever: list[float]) -> dict:

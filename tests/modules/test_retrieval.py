@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.capacity.process import measure
 from modules.retrieval import NO_ITEM, exact_top_k, exhaustive_top_k, in_chunks, mask_columns, popular_top_k, top_k
 
 ITEMS = 20
@@ -126,3 +127,28 @@ def test_top_k_names_columns_by_their_ids_and_fills_up() -> None:
     ids, scores = top_k(tf.constant([[1.0, 3.0], [-np.inf, 2.0]]), tf.constant([8, 9], tf.int64), 3)
     np.testing.assert_array_equal(ids, [[9, 8, NO_ITEM], [9, NO_ITEM, NO_ITEM]])
     np.testing.assert_array_equal(scores, [[3, 1, -np.inf], [2, -np.inf, -np.inf]])
+
+
+@pytest.mark.parametrize("k", [1, 5, 25])
+@pytest.mark.parametrize("max_scores", [1, 22, 30, 57, 62, 63])
+def test_exact_top_k_does_not_feel_the_chunks(max_scores: int, k: int) -> None:
+    rng = np.random.default_rng(2)
+    query, candidates = rng.normal(size=[3, 4]).astype(np.float32), rng.normal(size=[ITEMS + 1, 4]).astype(np.float32)
+    found = exact_top_k(tf.constant(query), tf.Variable(candidates), tf.constant(EXCLUDE), k, max_scores)
+    assert_found(found, sorted_reference(query @ candidates.T, EXCLUDE, k))
+
+
+def test_of_items_with_equal_scores_the_first_are_found_in_chunks_too() -> None:
+    search = tf.function(lambda most: exact_top_k(tf.ones([1, 2]), tf.ones([12, 2]), EXCLUDE[:1], 4, most))
+    for most in (3, 5, 11, 12):
+        np.testing.assert_array_equal(search(tf.constant(most, tf.int64))[0], [[1, 2, 4, 5]])
+
+
+def test_an_exact_search_holds_no_score_matrix() -> None:
+    queries, items, held = 256, 200_000, 1 << 21
+    query, candidates = tf.ones([queries, 2]), tf.random.stateless_normal([items + 1, 2], seed=[1, 2])
+    nothing = tf.zeros([queries, 0], tf.int64)
+    # Without a cache of freed memory the next search would begin with what the last one left.
+    exact_top_k(query[:2], candidates, nothing[:2], 100, held)
+    _, taken = measure(lambda: exact_top_k(query, candidates, nothing, 100, held))
+    assert taken.added_bytes < 4 * queries * items / 2

@@ -41,3 +41,32 @@ def read_anomalies(uri: str) -> dict[str, list[Anomaly]]:
             infos.append((_DATASET, anomalies.dataset_anomaly_info))
         found[split] = [Anomaly(split, feature, info.short_description, info.description) for feature, info in infos]
     return found
+
+
+def read_distances(uri: str) -> dict[str, list[Anomaly]] | None:
+    """Reads what a SpanValidator found.
+
+    Args:
+      uri: the artifact's folder.
+
+    Returns:
+      "<split>_<baseline split>" -> features that are too far away, with the measured distances; None where there was
+      nothing to compare with.
+    """
+    paths = sorted(tf.io.gfile.glob(os.path.join(uri, "SplitPair-*", "SchemaDiff.pb")))
+    found = {}
+    for path in paths:
+        pair = os.path.basename(os.path.dirname(path)).removeprefix("SplitPair-")
+        anomalies = anomalies_pb2.Anomalies()
+        with tf.io.gfile.GFile(path, "rb") as file:
+            anomalies.ParseFromString(file.read())
+        infos = [(".".join(info.path.step) or name, info) for name, info in sorted(anomalies.anomaly_info.items())]
+        if anomalies.HasField("dataset_anomaly_info"):
+            infos.append((_DATASET, anomalies.dataset_anomaly_info))
+        # The validator keeps the reasons alone, since the summaries are of the whole schema.
+        found[pair] = [
+            Anomaly(pair, feature, reason.short_description, reason.description)
+            for feature, info in infos
+            for reason in info.reason
+        ]
+    return found if paths else None

@@ -1,8 +1,9 @@
-"""A Pusher whose versions appear whole or not at all."""
+"""A Pusher whose versions appear whole or not at all; in a bucket, as nearly so as a bucket allows."""
 
 import json
 import os
 import shutil
+from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tfx.components.pusher import executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, standard_component_specs
 
-from tfx_pipeline.components import version_folder, warmup_requests
+from tfx_pipeline.components import version_folder, version_prefix, warmup_requests
 
 _DESTINATION = "pushed_destination"
 _VERSION = "pushed_version"
@@ -31,7 +32,7 @@ def atomic_pusher(
       model: what is pushed.
       model_blessing: the Evaluator's verdict.
       infra_blessing: the serving check's verdict.
-      base_directory: the folder a model server watches.
+      base_directory: the folder a model server watches, or a bucket's URI.
       run_token: part of the cache key; a new one pushes a new version even of an unchanged model.
     """
     return AtomicPusher(
@@ -73,7 +74,7 @@ class Executor(executor.Executor):
         destination = json.loads(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY])
         base = destination["filesystem"]["base_directory"]
         try:
-            with version_folder.staging(base) as staging:
+            with _versions(base).staging(base) as staging:
                 destination["filesystem"]["base_directory"] = staging
                 staged_properties = {
                     **exec_properties,
@@ -94,7 +95,7 @@ class Executor(executor.Executor):
         staged = pushed.get_string_custom_property(_DESTINATION)
         for blessing in input_dict.get(standard_component_specs.INFRA_BLESSING_KEY, []):
             warmup_requests.copy(blessing.uri, staged)
-        version = version_folder.publish(staged, base, int(pushed.get_string_custom_property(_VERSION)))
+        version = _versions(base).publish(staged, base, int(pushed.get_string_custom_property(_VERSION)))
         pushed.set_string_custom_property(_DESTINATION, os.path.join(base, str(version)))
         pushed.set_string_custom_property(_VERSION, str(version))
 
@@ -105,12 +106,21 @@ class AtomicPusher(tfx.components.Pusher):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
 
+def _versions(base: str) -> ModuleType:
+    return version_prefix if "://" in base else version_folder
+
+
 def _explain(error: Exception, model_path: str, base: str) -> str:
-    needed = sum(
-        os.path.getsize(os.path.join(parent, name)) for parent, _, names in os.walk(model_path) for name in names
+    sizes = (
+        tf.io.gfile.stat(os.path.join(parent, name)).length
+        for parent, _, names in tf.io.gfile.walk(model_path)
+        for name in names
     )
-    free = shutil.disk_usage(base).free if os.path.isdir(base) else 0
+    room = f"It needs {sum(sizes) / 2**20:.1f} MiB"
+    if "://" not in base:
+        free = shutil.disk_usage(base).free if os.path.isdir(base) else 0
+        room += f", and {free / 2**20:.1f} MiB are free there"
     return (
-        f"The model {model_path} could not be pushed to {base}: {error}. It needs {needed / 2**20:.1f} MiB, and "
-        f"{free / 2**20:.1f} MiB are free there. No new version has appeared; what is served stays."
+        f"The model {model_path} could not be pushed to {base}: {error}. {room}. No new version has appeared; what is "
+        "served stays."
     )

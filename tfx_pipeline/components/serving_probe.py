@@ -6,7 +6,9 @@ status tells whether anything is.
 """
 
 import argparse
+import ctypes
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -91,6 +93,13 @@ def _wrong_answers(signature: Callable, users: Sequence[dict]) -> Iterator[str]:
                 yield f"{what} ({user}): {problem}"
 
 
+def end_with_parent() -> None:
+    """Has the kernel end this process when the one that started it is killed; Linux only."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 where every answer is as it must be."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -115,4 +124,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

@@ -15,6 +15,7 @@ from tfx_pipeline.report.evaluation_results import read_evaluation
 from tfx_pipeline.report.facts import Model, RunFacts, Step
 from tfx_pipeline.report.lineage import Artifact, Execution, Run, latest_run
 from tfx_pipeline.report.statistics import read_statistics
+from tfx_pipeline.report.trials import read_trials
 from tfx_pipeline.report.user_examples import user_examples
 
 _STATES = {"COMPLETE": "run", "CACHED": "cached", "FAILED": "failed", "CANCELED": "failed"}
@@ -50,6 +51,7 @@ def collect(metadata_path: str, pipeline_name: str, num_users: int = 5) -> RunFa
     data = run.raw_examples()
     statistics = _first(run, "ExampleStatistics")
     anomalies = _first(run, "ExampleAnomalies")
+    tuned = _first(run, "TunerResults")
     examples, features = {}, []
     if statistics:
         examples, features = part("statistics", read_statistics, statistics.uri, empty=({}, []))
@@ -63,6 +65,7 @@ def collect(metadata_path: str, pipeline_name: str, num_users: int = 5) -> RunFa
         started=datetime.datetime.fromtimestamp(run.started_ms / 1000),
         steps=[_step(execution) for execution in run.executions],
         models=models,
+        trials=part("trials of the tuner", read_trials, tuned.uri, empty=[]) if tuned else [],
         history=part("training history", _history, run, empty=[]),
         data_report=part("data report", _data_report, data, empty={}) if data else {},
         statistics=features,

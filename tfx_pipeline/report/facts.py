@@ -152,6 +152,18 @@ class UserExample:
 
 
 @dataclasses.dataclass(frozen=True)
+class Trial:
+    """One point of a search for hyper-parameters."""
+
+    point: dict[str, Any]
+    """Dotted key of the settings -> value."""
+    score: float
+    """What it was judged by: two-stage NDCG@10 on validation."""
+    epochs: int | None
+    """The most it was trained for, where the algorithm decides that; None: as configured."""
+
+
+@dataclasses.dataclass(frozen=True)
 class RunFacts:
     """All there is to tell about one run; whatever the run did not come to is empty."""
 
@@ -160,6 +172,8 @@ class RunFacts:
     started: datetime.datetime
     steps: list[Step]
     models: list[Model] = dataclasses.field(default_factory=list)
+    trials: list[Trial] = dataclasses.field(default_factory=list)
+    """Of the Tuner, best first: the first one's point is what was trained with."""
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     data_report: dict[str, Any] = dataclasses.field(default_factory=dict)
     statistics: list[FeatureStatistics] = dataclasses.field(default_factory=list)

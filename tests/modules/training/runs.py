@@ -55,11 +55,21 @@ def run(
     **training: Any,
 ) -> FitResult:
     """Trains on what `write_data` wrote to `folder`."""
-    settings = {"epochs": EPOCHS, "batch_size": BATCH, "shuffle_users": 5, "patience": 10, **training}
-    data = TrainingData(
+    return fit(
+        tiny.make_config(**stages), training_config(**training), training_data(folder), str(directory), callbacks
+    )
+
+
+def training_config(**changes: Any) -> TrainingConfig:
+    """Returns how the runs train, with some `changes`."""
+    return TrainingConfig(**{"epochs": EPOCHS, "batch_size": BATCH, "shuffle_users": 5, "patience": 10, **changes})
+
+
+def training_data(folder: Path) -> TrainingData:
+    """Returns what `write_data` wrote to `folder`."""
+    return TrainingData(
         [str(folder / "train-*")], [str(folder / "valid-*")], tiny.make_corpus(ITEMS, USERS), "sequential"
     )
-    return fit(tiny.make_config(**stages), TrainingConfig(**settings), data, str(directory), callbacks)
 
 
 class Kill(tf.keras.callbacks.Callback):
@@ -75,7 +85,10 @@ class Kill(tf.keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if (self._now, batch) == (self._epoch, self._batch):
-            os._exit(KILLED)
+            self.end()
+
+    def end(self) -> None:
+        os._exit(KILLED)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The search for hyper-parameters: what is searched, by which algorithm, and the trainings that decide."""

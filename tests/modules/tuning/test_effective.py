@@ -1,0 +1,65 @@
+"""What the Trainer makes of the hyper-parameters it is given."""
+
+import json
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from modules.config import ModelConfig, TrainingConfig
+from modules.trainer import settings_digest
+from modules.tuning.config import TunerConfig
+from modules.tuning.effective import CONFIGURATION_FILE, with_hyperparameters, write_configuration
+from modules.tuning.hyperparameters import to_hyperparameters
+
+SETTINGS = {
+    "model": ModelConfig(num_negatives=7).model_dump_json(),
+    "training": TrainingConfig(epochs=3).model_dump_json(),
+    "code": "abc",
+}
+SPACE = {
+    "training.gradient_clip_norm": {"values": [None, 1.0]},
+    "model.ranker.hidden_units": {"values": [[8, 4], [4]]},
+    "model.algorithm.residual": {"values": [False, True]},
+    "model.embedding_dim": {"min": 4, "max": 8, "step": 4},
+}
+
+
+def test_without_a_tuner_the_settings_stay_as_they_are(tmp_path: Path) -> None:
+    settings = with_hyperparameters(SETTINGS, None)
+    assert settings == SETTINGS
+    write_configuration(settings, str(tmp_path))
+    written = json.loads((tmp_path / CONFIGURATION_FILE).read_text())
+    assert (written["model"]["num_negatives"], written["training"]["epochs"], written["tuned"]) == (7, 3, {})
+
+
+def test_values_of_every_kind_come_through_the_file_of_the_tuner() -> None:
+    hyperparameters = to_hyperparameters(TunerConfig(space=SPACE).space, ModelConfig())
+    # As TFX writes and reads it.
+    config = json.loads(json.dumps(hyperparameters.get_config()))
+    settings = with_hyperparameters(SETTINGS, config)
+    model = ModelConfig.model_validate_json(settings["model"])
+    training = TrainingConfig.model_validate_json(settings["training"])
+    assert (model.embedding_dim, model.num_negatives) == (4, 7)
+    assert model.ranker.options == {"hidden_units": [8, 4]}
+    assert model.algorithm.options == {"residual": False}
+    assert (training.gradient_clip_norm, training.epochs) == (None, 3)
+    assert json.loads(settings["tuned"])["model.ranker.hidden_units"] == [8, 4]
+
+
+def test_checkpoints_and_caches_depend_on_the_point() -> None:
+    digests = {
+        settings_digest(with_hyperparameters(SETTINGS, hyperparameters), "data")
+        for hyperparameters in (
+            None,
+            {"values": {"model.embedding_dim": 8}},
+            {"values": {"model.embedding_dim": 16}},
+            {"values": {"model.embedding_dim": 16, "tuner/epochs": 3}},
+        )
+    }
+    assert len(digests) == 3
+
+
+def test_a_value_its_setting_refuses_is_not_trained_with() -> None:
+    with pytest.raises(pydantic.ValidationError, match="embedding_dim"):
+        with_hyperparameters(SETTINGS, {"values": {"model.embedding_dim": 0}})

@@ -1,0 +1,1 @@
+"""The engine that the Beam components run on: its configuration, and whether it can be reached."""
