@@ -75,14 +75,14 @@ def _train_and_test(table: Table, cell: Cell, data: ExperimentData, path: Path) 
 def result_path(table: Table, cell: Cell, folder: Path) -> Path:
     """Returns the file of a cell's result.
 
-    A digest of all settings names it: what two tables, methods or points of a search have in common is trained once,
-    and changed settings are another cell.
+    A digest of all settings that a result depends on names it: what two tables, methods or points of a search have in
+    common is trained once, and changed settings are another cell.
     """
     model, training = table.settings(cell)
     components = {key: getattr(model, key) for key in COMPONENTS}
     sections = {
-        "data": table.datasets[cell.dataset].data.model_dump(),
-        "training": training.model_dump(),
+        "data": table.datasets[cell.dataset].data.model_dump(exclude={"spans"}),
+        "training": training.model_dump(exclude={"warm_start", "distribution"}),
         # With what is left to its default: it makes no difference whether that is written out.
         "model": model.model_dump()
         | {

@@ -97,7 +97,7 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
             unused = ranks_all and metric.startswith("retriever_")
             # The recall of the first stage is of as many items as it hands on, 100 or not.
             values = [run["test"][metric] for run in runs if metric in run["test"] and not unused]
-            cells.append("{:.4f} ± {:.4f}".format(*mean_and_deviation(values)) if values else "–")
+            cells.append(_over_seeds(values))
         epochs = [epoch["cpu_seconds"] for run in runs for epoch in run["history"]]
         times = [
             statistics.median(epochs),
@@ -112,6 +112,12 @@ def _markdown(table: Table, dataset: str, results: Results) -> list[str]:
             "Against it: relative difference of two-stage NDCG@10; paired t-test over users, * p < 0.05, ** p < 0.01.",
         ]
     return lines
+
+
+def _over_seeds(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.4f}" if values else "–"
+    return "{:.4f} ± {:.4f}".format(*mean_and_deviation(values))
 
 
 def _comparison(table: Table, dataset: str, results: Results) -> dict[str, str]:

@@ -323,14 +323,6 @@ class TrainingConfig(Section):
     distribution: DistributionConfig = DistributionConfig()
     """Over how many devices and processes; `batch_size` is that of a step of all of them together."""
 
-    @pydantic.model_serializer(mode="wrap")
-    def _leave_out_what_is_not_distributed(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Results are found by a digest of the settings, and those from before there was this section still hold.
-        values = serialize(self)
-        if self.distribution == DistributionConfig():
-            del values["distribution"]
-        return values
-
 
 class EvaluationConfig(Section):
     """What is measured on the test split and what a model must reach to be blessed."""

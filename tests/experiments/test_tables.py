@@ -142,6 +142,8 @@ def test_report_has_mean_and_deviation_over_seeds(tmp_path: Path) -> None:
     assert "| Both |" in text
     # 0.1, 0.2, 0.3: mean 0.2, sample deviation 0.1.
     assert "0.2000 ± 0.1000" in text
+    # One seed has no deviation.
+    assert "| Plain | – | 1 | 0.1000 |" in text
     assert (tmp_path / "table-small.png").stat().st_size > 1000
     with (tmp_path / "table.csv").open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["1", "1", "2", "3"]
@@ -196,6 +198,9 @@ def test_a_cell_of_other_settings_is_another_cell(tmp_path: Path) -> None:
     assert first == again
     changed = [_table(training={"epochs": 4}), _table(model={"embedding_dim": 8})]
     assert len({first, *(result_path(table, cell, tmp_path) for table in changed)}) == 3
+    # Where a training runs, and what it begins from in a pipeline, are none of a result's.
+    elsewhere = _table(training={"epochs": 3, "warm_start": True, "distribution": {"strategy": "mirrored"}})
+    assert result_path(elsewhere, cell, tmp_path) == first
 
 
 def test_what_settings_have_in_common_is_one_cell(tmp_path: Path) -> None:

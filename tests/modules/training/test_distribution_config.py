@@ -6,12 +6,6 @@ import pytest
 from modules.config import DistributionConfig, TrainingConfig, describe_errors
 
 
-def test_what_is_not_distributed_is_written_as_before_there_was_the_section() -> None:
-    assert "distribution" not in TrainingConfig().model_dump()
-    assert "distribution" not in TrainingConfig().model_dump_json()
-    assert TrainingConfig.model_validate_json(TrainingConfig(seed=3).model_dump_json()) == TrainingConfig(seed=3)
-
-
 def test_what_is_distributed_is_written_and_read() -> None:
     training = TrainingConfig(distribution=DistributionConfig(strategy="multi_worker", local_workers=2))
     assert training.model_dump()["distribution"]["local_workers"] == 2
