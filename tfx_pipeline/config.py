@@ -138,6 +138,16 @@ class PipelineConfig(Section):
         return self
 
     @property
+    def scann_name(self) -> str:
+        """Name of the export around a ScaNN index."""
+        return f"{self.name}_scann"
+
+    @property
+    def tfx_home(self) -> str:
+        """Folder of the TFX command line's register of pipelines."""
+        return os.path.join(_absolute(self.root), "tfx")
+
+    @property
     def pipeline_root(self) -> str:
         """Folder of the artifacts."""
         return os.path.join(_absolute(self.root), "pipelines", self.name)

@@ -70,9 +70,8 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
     if config.serving.scann:
         options = {"candidates": config.model.candidates, **trainer.export_sizes(config.evaluation, config.serving)}
         indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(options), code=code)
-        name = f"{config.name}_scann"
-        last = _latest_blessed(name, indexer.id, "scann_model")
-        exports.append((name, indexer.outputs["scann_model"], last))
+        last = _latest_blessed(config.scann_name, indexer.id, "scann_model")
+        exports.append((config.scann_name, indexer.outputs["scann_model"], last))
         components += [indexer, last]
 
     # Each export is judged against the last blessed one, tried as a server would, and only then pushed.

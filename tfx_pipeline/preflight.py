@@ -56,7 +56,7 @@ def _unwritable(config: PipelineConfig) -> Iterator[str]:
         os.path.dirname(config.report_path),
         config.log_dir,
         config.data_dir,
-        os.path.join(os.path.abspath(config.root), "tfx"),
+        config.tfx_home,
     ]
     # Several folders may fail for the same reason; one line tells it.
     reasons = dict.fromkeys(filter(None, map(_why_unwritable, folders)))
@@ -116,7 +116,7 @@ def _newest_version_bytes(base: str) -> int:
 
 
 def _model_folders(config: PipelineConfig) -> list[str]:
-    names = [config.name, f"{config.name}_scann"] if config.serving.scann else [config.name]
+    names = [config.name, config.scann_name] if config.serving.scann else [config.name]
     # A bucket shows what it is when it is pushed to.
     local = "://" not in config.serving_model_dir
     return [os.path.join(config.serving_model_dir, name) for name in names] if local else []

@@ -73,7 +73,7 @@ def roll_back(config: "PipelineConfig", to: int | None = None) -> list[Restored]
     from tfx_pipeline.killed_runs import forget_unfinished_run
 
     history = _history(config)
-    exports = [name for name in (config.name, f"{config.name}_scann") if _numbers(config, name)]
+    exports = [name for name in (config.name, config.scann_name) if _numbers(config, name)]
     if config.name not in exports:
         raise RollbackError(f"`root` must be that of a pipeline that has pushed a model. Received: {config.root!r}.")
     with contextlib.ExitStack() as stack:

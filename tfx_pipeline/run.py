@@ -52,7 +52,7 @@ def _main() -> int:
     environment = {
         **os.environ,
         # The command line keeps its register of pipelines here; ours has no business in the home folder.
-        "LOCAL_HOME": os.path.join(os.path.abspath(config.root), "tfx"),
+        "LOCAL_HOME": config.tfx_home,
         # tfx calls `pip` by name.
         "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", ""),
     }

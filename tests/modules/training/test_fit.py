@@ -22,14 +22,6 @@ CLOCKS = {"seconds", "cpu_seconds"}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the training and validation examples."""
-    folder = tmp_path_factory.mktemp("examples")
-    runs.write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     """The result of the sequential run, start to end."""
     return runs.run(data, tmp_path_factory.mktemp("unbroken"))

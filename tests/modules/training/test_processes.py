@@ -48,14 +48,6 @@ def start(task: TaskConfig, module: str, *arguments: str) -> subprocess.Popen:
     )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the training and validation examples."""
-    folder = tmp_path_factory.mktemp("examples")
-    runs.write_data(folder)
-    return folder
-
-
 class Epochs(tf.keras.callbacks.Callback):
     """Keeps what callbacks are told."""
 

@@ -57,14 +57,6 @@ def assert_same_steps(many: Record, one: Record) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the training and validation examples."""
-    folder = tmp_path_factory.mktemp("examples")
-    runs.write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def two_workers(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what two processes did together."""
     folder = tmp_path_factory.mktemp("two")

@@ -355,14 +355,6 @@ def test_keys_are_found_by_all_of_their_bytes(
     np.testing.assert_array_equal(previous_rows(*files), expected)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the training and validation examples."""
-    folder = tmp_path_factory.mktemp("examples")
-    runs.write_data(folder)
-    return folder
-
-
 def train(
     data: Path, directory: Path, initialise: Callable[[TwoStageModel], None] | None = None, **training: Any
 ) -> FitResult:
