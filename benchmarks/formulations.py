@@ -83,5 +83,5 @@ class TimedModel:
         self.model.rank(batch[0], batch[1][:, tf.newaxis])
         self.model.optimizer.build(retriever.trainable_variables)
         self.model.ranker_optimizer.build(ranker.trainable_variables)
-        self.refresh = compiled(lambda: sampler.refresh(tf.stop_gradient(retriever.all_candidates())))
+        self.refresh = compiled(lambda: sampler.refresh([tf.stop_gradient(retriever.all_candidates())]))
         self.refresh()

@@ -77,7 +77,7 @@ def measure(num_items: int, sizes: Sizes) -> Measured:
     refreshes = {name: _compiled_refresh(sampler, candidates) for name, sampler in indexed.items()}
     for name, sampler in samplers.items():
         if name not in indexed:
-            sampler.refresh(candidates)
+            sampler.refresh([candidates])
     refresh_timings = fastest(refreshes, rounds=min(2, sizes.rounds))
     draws = {name: _compiled_draws(sampler, query, sizes.num_draws) for name, sampler in samplers.items()}
     return Measured(fastest(draws, sizes.rounds), refresh_timings)

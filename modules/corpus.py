@@ -2,8 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
+
+CorpusAccess = Literal["rows", "tables", "scores"]
+"""What of the corpus a step of training reads.
+
+`rows`: rows of tables, which may lie in shards; `tables`: tables in one piece; `scores`: the score of every item in
+every context of a batch, which large corpora have no room for.
+"""
 
 
 @dataclasses.dataclass(frozen=True)

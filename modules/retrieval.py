@@ -1,7 +1,7 @@
 """First-stage search over the whole corpus in stock TensorFlow operations."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -38,11 +38,43 @@ def exact_top_k(
 
     def in_parts() -> tuple[tf.Tensor, tf.Tensor]:
         chunk = tf.maximum(max_scores // tf.maximum(batch, 1), 1)
-        return _search_in_chunks(
-            lambda ids: tf.matmul(query, vectors[ids[0] : ids[-1] + 1], transpose_b=True), rows - 1, exclude, k, chunk
-        )
+        return _search_rows(query, vectors, 0, exclude, k, chunk)
 
     return tf.cond(batch * rows <= max_scores, at_once, in_parts)
+
+
+def exact_top_k_of_parts(
+    query: tf.Tensor, parts: Sequence[tf.Tensor], exclude: tf.Tensor, k: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `exact_top_k`, of candidates in consecutive parts float32 `[n, d]`.
+
+    Each part is searched on the device it lies on, which nothing but its best k leave.
+    """
+    if len(parts) == 1:
+        return exact_top_k(query, parts[0], exclude, k)
+    batch = tf.shape(query, tf.int64)[0]
+    chunk = tf.maximum(_MAX_SCORES // tf.maximum(batch, 1), 1)
+    found, offset = [], 0
+    for part in parts:
+        with tf.device(part.device):
+            vectors = tf.convert_to_tensor(part)
+            found.append(_search_rows(query, vectors, offset, exclude, k, chunk))
+        offset += part.shape[0]
+    ids, scores = (tf.concat(values, axis=1) for values in zip(*found, strict=True))
+    best, columns = tf.math.top_k(scores, k)
+    return tf.gather(ids, columns, batch_dims=1), best
+
+
+def _search_rows(
+    query: tf.Tensor, vectors: tf.Tensor, offset: int, exclude: tf.Tensor, k: int, chunk: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the k best of the items `offset`, `offset + 1`, ..., whose vectors are float32 `[n, d]`; never item 0."""
+
+    def score(ids: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(query, vectors[ids[0] - offset : ids[-1] + 1 - offset], transpose_b=True)
+
+    last = tf.shape(vectors, tf.int64)[0] + offset - 1
+    return _search_in_chunks(score, last, exclude, k, chunk, first=max(offset, 1))
 
 
 def popular_top_k(
@@ -100,13 +132,18 @@ def exhaustive_top_k(
 
 
 def _search_in_chunks(
-    score: Callable[[tf.Tensor], tf.Tensor], num_items: tf.Tensor, exclude: tf.Tensor, k: int, chunk: int | tf.Tensor
+    score: Callable[[tf.Tensor], tf.Tensor],
+    last: tf.Tensor,
+    exclude: tf.Tensor,
+    k: int,
+    chunk: int | tf.Tensor,
+    first: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns what `exhaustive_top_k` does; `score` maps adjacent ids int64 `[C]` to float32 `[B, C]`."""
+    """As `exhaustive_top_k`, of the items `first` to `last`; `score` maps adjacent ids int64 `[C]` to `[B, C]`."""
     batch = tf.shape(exclude)[0]
 
     def merge_chunk(start: tf.Tensor, ids: tf.Tensor, scores: tf.Tensor):
-        chunk_ids = tf.range(start, tf.minimum(start + chunk, num_items + 1), dtype=tf.int64)
+        chunk_ids = tf.range(start, tf.minimum(start + chunk, last + 1), dtype=tf.int64)
         size = tf.size(chunk_ids, tf.int64)
         columns = exclude - start
         columns = tf.where((columns >= 0) & (columns < size), columns, size)
@@ -118,9 +155,9 @@ def _search_in_chunks(
         return start + chunk, tf.where(order < k, kept, added), best
 
     _, ids, scores = tf.while_loop(
-        lambda start, *_: start <= num_items,
+        lambda start, *_: start <= last,
         merge_chunk,
-        (tf.constant(1, tf.int64), tf.zeros([batch, k], tf.int64), tf.fill([batch, k], float("-inf"))),
+        (tf.constant(first, tf.int64), tf.zeros([batch, k], tf.int64), tf.fill([batch, k], float("-inf"))),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, k]), tf.TensorShape([None, k])),
         parallel_iterations=1,
     )

@@ -89,6 +89,14 @@ class PipelineConfig(Section):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _tables_in_shards_are_read_by_rows(self) -> "PipelineConfig":
+        from modules.training.build import check_shards
+
+        if self.training.distribution.strategy == "parameter_server":
+            check_shards(self.model)
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _drift_is_of_features_that_are_compared(self) -> "PipelineConfig":
         check_drift(self.drift, self.data)
         return self

@@ -79,7 +79,7 @@ def measure_stages(sizes: Sizes) -> Iterator[tuple[str, Taken, dict[str, float]]
         step = last["cpu_seconds"] / sizes.steps
         yield "training", taken, {"cpu_milliseconds_a_step": 1000 * step, "trained_numbers": _trained_numbers(model)}
 
-        refresh = tf.function(lambda: model.sampler.refresh(model.retriever.all_candidates()), autograph=False)
+        refresh = tf.function(lambda: model.sampler.refresh(model.retriever.candidate_parts()), autograph=False)
         yield "refresh of the sampler's index", _second(refresh), {}
 
         users = next(iter(evaluation_users(data.valid, model_config.history_length, sizes.evaluated_users)))

@@ -9,8 +9,9 @@ import tensorflow_recommenders as tfrs
 from modules import global_batch
 from modules.config import ModelConfig, Section
 from modules.context import Context
+from modules.corpus import CorpusAccess
 from modules.rankers.base import Ranker
-from modules.retrieval import exact_top_k
+from modules.retrieval import exact_top_k_of_parts
 from modules.retrievers.base import Retriever, inner_products
 from modules.samplers.base import Sampler
 
@@ -107,6 +108,11 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self._diagnostic_names = sorted(sampler.diagnostics())
 
     @classmethod
+    def corpus_access(cls, options: AlgorithmOptions) -> CorpusAccess:
+        """Returns what of the corpus a step reads, the sampler's part aside."""
+        return "tables"
+
+    @classmethod
     def check(cls, retriever: Retriever, config: ModelConfig, options: AlgorithmOptions) -> None:
         """Raises ValueError where the algorithm cannot train what it is given; by default it can."""
 
@@ -147,16 +153,26 @@ class TwoStageModel(tfrs.Model, abc.ABC):
     ) -> dict[str, tf.Tensor]:
         """One joint step: refresh the proposal where due, draw, differentiate once, apply both optimisers.
 
-        Under a `tf.distribute` strategy the replica's batch ends in where it stands in the whole one, the values of a
+        Where replicas step together the replica's batch ends in where it stands in the whole one, the values of a
         `global_batch.Part`, int64 `[2]`.
         """
         context, positives, *place = batch
         with global_batch.part_of(global_batch.Part(*tf.unstack(place[0])) if place else None):
-            return self._joint_step(context, positives)
+            step = self.optimizer.iterations
+            self.sampler.refresh_when_due(self.retriever.candidate_parts, step)
+            return self.joint_step(context, positives, step)
 
-    def _joint_step(self, context: Context, positives: tf.Tensor) -> dict[str, tf.Tensor]:
-        step = self.optimizer.iterations
-        self.sampler.refresh_when_due(self.retriever.all_candidates, step)
+    def joint_step(self, context: Context, positives: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Draws, differentiates once and applies both optimisers; the proposal is as it was last refreshed.
+
+        Args:
+          context: of the batch.
+          positives: int64 `[B]`.
+          step: integer scalar, the number of the step, which the draws depend on.
+
+        Returns:
+          name -> scalar: means over the epoch so far, and the proposal's diagnostics.
+        """
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         with tf.GradientTape() as tape:
             losses = self.stage_losses(context, positives, seed)
@@ -185,6 +201,11 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         results = {name: mean.result() for name, mean in self._means.items()}
         return results | self.sampler.diagnostics()
 
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        """Returns what a step returns, as of now; Keras asks for it when an epoch is over."""
+        diagnostics = {name: tf.convert_to_tensor(value) for name, value in self.sampler.diagnostics().items()}
+        return super().get_metrics_result() | diagnostics
+
     def _clip(self, gradients: list) -> tuple[list, tf.Tensor]:
         if not gradients:
             return [], tf.constant(0.0)
@@ -211,8 +232,9 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         return self.ranker_scores(context, candidates, products)
 
     def retrieve(self, context: Context, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the ids and M of the exact first stage; see `modules.retrieval.exact_top_k`."""
-        return exact_top_k(self.retriever.query(context), self.retriever.all_candidates(), context.exclude, k)
+        """Returns the ids and M of the exact first stage; see `modules.retrieval.exact_top_k_of_parts`."""
+        parts = self.retriever.candidate_parts()
+        return exact_top_k_of_parts(self.retriever.query(context), parts, context.exclude, k)
 
 
 def _add_up_known(gradients: list) -> list:

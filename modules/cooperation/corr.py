@@ -9,6 +9,7 @@ from modules import global_batch, losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
+from modules.corpus import CorpusAccess
 from modules.retrievers.base import Retriever
 from modules.samplers import SAMPLERS
 
@@ -43,6 +44,11 @@ class CoRR(TwoStageModel):
         """How many of each context's draws all contexts of the batch share in the retriever's loss; 0: none."""
         mask_shared_draws: bool = True
         """Whether shared draws that a context excludes do not count for it; False: M learns the whole corpus' order."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "rows"
 
     @classmethod
     def check(cls, retriever: Retriever, config: ModelConfig, options: Options) -> None:

@@ -9,6 +9,7 @@ from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import sampled_loss
+from modules.corpus import CorpusAccess
 
 
 class ICC(TwoStageModel):
@@ -44,6 +45,11 @@ class ICC(TwoStageModel):
         """M at which a candidate passes the first stage with probability 1/2."""
         softness: float = pydantic.Field(1.0, gt=0)
         """How far around the threshold the passing is uncertain; towards 0 the cut is hard and teaches nothing."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "rows"
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

@@ -8,6 +8,7 @@ from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import sampled_loss
+from modules.corpus import CorpusAccess
 
 
 class Independent(TwoStageModel):
@@ -25,6 +26,11 @@ class Independent(TwoStageModel):
         """See base class; apart means that the ranker learns its order alone."""
         loss: Literal["sampled_softmax", "binary_cross_entropy"] = "sampled_softmax"
         """Loss of both stages."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "rows"
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

@@ -7,6 +7,7 @@ from modules import global_batch, losses
 from modules.config import ModelConfig
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
+from modules.corpus import CorpusAccess
 from modules.retrievers import RETRIEVERS
 from modules.retrievers.base import Retriever
 from modules.retrievers.masked_items import MaskedItemRetriever
@@ -41,6 +42,11 @@ class MaskedItems(TwoStageModel):
                 "`model.retriever.name` must be one that is made to fill gaps for the algorithm `masked_items`: one of "
                 f"{able}. Received: {config.retriever.name!r}."
             )
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "scores"
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

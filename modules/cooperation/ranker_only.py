@@ -6,6 +6,7 @@ from modules import global_batch
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import SampledLoss, sampled_loss
+from modules.corpus import CorpusAccess
 
 
 class RankerOnly(TwoStageModel):
@@ -24,6 +25,11 @@ class RankerOnly(TwoStageModel):
         """See base class; the scores of an untrained retriever are noise."""
         loss: SampledLoss = "binary_cross_entropy"
         """Which loss, over the sampler's draws."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "rows"
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

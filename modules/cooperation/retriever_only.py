@@ -8,6 +8,7 @@ from modules import global_batch, losses
 from modules.context import Context
 from modules.cooperation.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.cooperation.sampled_losses import SampledLoss, sampled_loss
+from modules.corpus import CorpusAccess
 from modules.retrieval import mask_columns
 
 
@@ -28,6 +29,11 @@ class RetrieverOnly(TwoStageModel):
 
         loss: Literal["full_softmax", SampledLoss] = "full_softmax"
         """Which loss; all but the full softmax use the sampler's draws; none counts what the context excludes."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "scores" if options.loss == "full_softmax" else "rows"
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

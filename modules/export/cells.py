@@ -75,7 +75,7 @@ def _k_means(points: np.ndarray, num_cells: int, seed: int) -> np.ndarray:
     size = min(len(points), _SAMPLED_A_CELL * num_cells)
     sample = tf.constant(points[random.choice(len(points), size, replace=False)])
     learn = tf.function(lloyd, autograph=False)
-    centroids = learn(sample, sample[:num_cells], _ITERATIONS, tf.constant([seed, 1]))
+    centroids = learn([sample], sample[:num_cells], _ITERATIONS, tf.constant([seed, 1]))
     return assign(tf.constant(points), centroids).numpy()
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from modules.corpus import FeatureTable
 from modules.data import names
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.layers.side_features import SideFeatureEmbeddings
 from modules.layers.vocabulary_tables import VocabularyTables
 
@@ -32,7 +32,7 @@ class FieldEmbeddings(tf.keras.layers.Layer, VocabularyTables):
 
     def call(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """Returns float32 `[..., d]` tensors for int64 ids `[...]`: the id's own, then one a feature."""
-        return [tf.gather(self._ids, ids), *self._side_features(ids)]
+        return [lookup(self._ids, ids), *self._side_features(ids)]
 
     def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
         """See base class."""

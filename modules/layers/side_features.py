@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules.corpus import FeatureTable
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.layers.vocabulary_tables import VocabularyTables
 
 _MULTI_HOT_VALUES = 256
@@ -46,12 +46,12 @@ class SideFeatureEmbeddings(tf.keras.layers.Layer, VocabularyTables):
         """Returns one float32 `[..., d]` tensor a feature for int64 ids `[...]`."""
         fields = []
         for name, table in self._embeddings.items():
-            rows = tf.gather(self._lookups[name], ids)
+            rows = lookup(self._lookups[name], ids)
             if rows.dtype.is_floating:
                 fields.append(tf.matmul(rows, table))
                 continue
             present = tf.cast(rows > 0, table.dtype)[..., tf.newaxis]
-            total = tf.reduce_sum(tf.gather(table, rows) * present, axis=-2)
+            total = tf.reduce_sum(lookup(table, rows) * present, axis=-2)
             fields.append(tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-2)))
         return fields
 

@@ -11,6 +11,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
+from modules.layers.embeddings import lookup
 from modules.layers.field_embeddings import FieldEmbeddings
 from modules.rankers.base import Ranker
 
@@ -71,7 +72,7 @@ class DeepFM(Ranker):
         total = tf.reduce_sum(stacked, axis=2)
         among_items = tf.reduce_sum(total**2 - tf.reduce_sum(stacked**2, axis=2), axis=-1) / 2
         with_user = tf.reduce_sum(total * encoded.total, axis=-1)
-        first_order = tf.gather(self._item_bias, candidates)
+        first_order = lookup(self._item_bias, candidates)
 
         shape = tf.shape(candidates)
         flat = tf.reshape(stacked, [shape[0], shape[1], len(fields) * stacked.shape[-1]])

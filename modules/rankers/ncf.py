@@ -11,7 +11,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.rankers.base import Ranker
 
 
@@ -63,16 +63,16 @@ class NCF(Ranker):
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
         """See base class."""
-        user = self._user_dropout(tf.gather(self._users, context.user), training=training)
+        user = self._user_dropout(lookup(self._users, context.user), training=training)
         return _Encoded(
-            factors=tf.gather(self._user_factors, context.user)[:, tf.newaxis],
+            factors=lookup(self._user_factors, context.user)[:, tf.newaxis],
             first_layer=self._user_kernel(user)[:, tf.newaxis],
         )
 
     def score(self, encoded: _Encoded, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
-        products = encoded.factors * tf.gather(self._item_factors, candidates)
-        items = self._item_dropout(tf.gather(self._items, candidates), training=training)
+        products = encoded.factors * lookup(self._item_factors, candidates)
+        items = self._item_dropout(lookup(self._items, candidates), training=training)
         hidden = tf.nn.relu(encoded.first_layer + self._item_kernel(items))
         hidden = self._hidden_dropout[0](hidden, training=training)
         for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):

@@ -1,12 +1,15 @@
 """The contract of a first stage."""
 
 import abc
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import tensorflow as tf
 
 from modules.config import Section
 from modules.context import Context
+from modules.corpus import CorpusAccess
+from modules.layers.embeddings import lookup, shards
 from modules.layers.vocabulary_tables import VocabularyTables
 
 
@@ -26,9 +29,18 @@ class Retriever(tf.keras.layers.Layer, VocabularyTables, abc.ABC):
     def all_candidates(self) -> tf.Tensor:
         """Returns the candidate embeddings of the whole corpus, float32 `[N + 1, d]`; row 0 is padding."""
 
+    @classmethod
+    def corpus_access(cls, options: Section) -> CorpusAccess:
+        """Returns what of the corpus a step reads: `tables` where `all_candidates` is none but computed from them."""
+        return "rows"
+
     def candidates(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the candidate embeddings of int64 ids `[...]`, float32 `[..., d]`."""
-        return tf.gather(self.all_candidates(), ids)
+        return lookup(self.all_candidates(), ids)
+
+    def candidate_parts(self) -> Sequence[tf.Tensor]:
+        """Returns the rows of `all_candidates` in consecutive parts float32 `[n, d]`, each where its shard lies."""
+        return shards(self.all_candidates())
 
     @abc.abstractmethod
     def is_cold(self, context: Context) -> tf.Tensor:

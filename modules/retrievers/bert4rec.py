@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.layers.transformer import TransformerBlock
 from modules.retrievers.masked_items import MaskedItemRetriever
 
@@ -73,7 +73,7 @@ class BERT4Rec(MaskedItemRetriever):
 
     def _encode(self, items: tf.Tensor, masked: tf.Tensor, training: bool, first: int) -> tf.Tensor:
         attendable = (tf.not_equal(items, 0) | masked)[:, tf.newaxis, :]
-        embedded = tf.where(masked[:, :, tf.newaxis], self._mask, tf.gather(self._items, items))
+        embedded = tf.where(masked[:, :, tf.newaxis], self._mask, lookup(self._items, items))
         hidden = self._input_dropout(embedded + self._positions, training=training)
         for block in self._blocks[:-1]:
             hidden = block(hidden, attendable, training=training)

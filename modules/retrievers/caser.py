@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.retrievers.base import Retriever
 
 
@@ -66,14 +66,14 @@ class Caser(Retriever):
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""
         present = tf.cast(tf.not_equal(context.history, 0), tf.float32)
-        image = tf.gather(self._history_items, context.history) * present[:, :, tf.newaxis]
+        image = lookup(self._history_items, context.history) * present[:, :, tf.newaxis]
         features = [
             _strongest(filters(_windows(image, height)), present) for height, filters in enumerate(self._horizontal, 1)
         ]
         features += tf.unstack(tf.einsum("bhd,hf->bfd", image, self._vertical), axis=1)
         hidden = self._hidden(self._dropout(tf.concat(features, axis=1), training=training))
         known = tf.cast(context.user > 0, tf.float32)[:, tf.newaxis]
-        return self._output(tf.concat([hidden, tf.gather(self._users, context.user) * known], axis=1))
+        return self._output(tf.concat([hidden, lookup(self._users, context.user) * known], axis=1))
 
     def all_candidates(self) -> tf.Tensor:
         """See base class."""

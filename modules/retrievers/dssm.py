@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from modules.config import ModelConfig, Section
 from modules.context import Context
-from modules.corpus import Corpus, FeatureTable
+from modules.corpus import Corpus, CorpusAccess, FeatureTable
 from modules.layers.dropout import Dropout
 from modules.layers.field_embeddings import FieldEmbeddings
 from modules.retrievers.base import Retriever
@@ -70,6 +70,11 @@ class DSSM(Retriever):
         sizes = self._width, options.hidden_units
         self._user_tower = _Tower("user", corpus.num_users, corpus.user_features, *sizes, options.dropout, seed)
         self._item_tower = _Tower("item", corpus.num_items, corpus.item_features, *sizes, 0.0, seed)
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "tables"
 
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""

@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.retrievers.base import Retriever
 
 
@@ -56,7 +56,7 @@ class GRU4Rec(Retriever):
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""
         present = tf.not_equal(context.history, 0)
-        hidden = self._dropout[0](tf.gather(self._items, context.history), training=training)
+        hidden = self._dropout[0](lookup(self._items, context.history), training=training)
         for layer, dropout in zip(self._layers, self._dropout[1:], strict=True):
             hidden = dropout(layer(hidden, mask=present), training=training)
         return self._output(hidden)

@@ -8,7 +8,7 @@ from modules.config import ModelConfig, Section
 from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.retrievers.base import Retriever
 
 
@@ -36,7 +36,7 @@ class MatrixFactorization(Retriever):
 
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""
-        return tf.gather(self._users, context.user)
+        return lookup(self._users, context.user)
 
     def all_candidates(self) -> tf.Tensor:
         """See base class."""

@@ -10,7 +10,7 @@ from modules.context import Context
 from modules.corpus import Corpus
 from modules.data import names
 from modules.layers.dropout import Dropout
-from modules.layers.embeddings import embedding_initializer
+from modules.layers.embeddings import embedding_initializer, lookup
 from modules.layers.transformer import TransformerBlock
 from modules.retrievers.base import Retriever
 
@@ -60,7 +60,7 @@ class SASRec(Retriever):
     def query(self, context: Context, training: bool = False) -> tf.Tensor:
         """See base class."""
         present = tf.not_equal(context.history, 0)
-        hidden = tf.gather(self._items, context.history) + self._positions
+        hidden = lookup(self._items, context.history) + self._positions
         hidden = self._input_dropout(hidden, training=training)
         for block in self._blocks[:-1]:
             attendable = self._causal & present[:, tf.newaxis, :]

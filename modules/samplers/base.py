@@ -1,12 +1,13 @@
 """The contract of a proposal."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
 from modules.config import Section
+from modules.corpus import CorpusAccess
 
 
 class Draws(NamedTuple):
@@ -35,10 +36,15 @@ class Sampler(tf.keras.layers.Layer, abc.ABC):
     refresh_steps: int | None = None
     """Training steps between two refreshes; None for a proposal that never changes."""
 
-    def refresh(self, candidates: tf.Tensor) -> None:
-        """Rebuilds the index from the candidate embeddings, float32 `[N + 1, d]`."""
+    @classmethod
+    def corpus_access(cls, options: Section) -> CorpusAccess:
+        """Returns what of the corpus a draw or a probability reads."""
+        return "tables"
 
-    def refresh_when_due(self, candidates: Callable[[], tf.Tensor], step: tf.Tensor) -> None:
+    def refresh(self, candidates: Sequence[tf.Tensor]) -> None:
+        """Rebuilds the index from the candidate embeddings `[N + 1, d]` in consecutive parts float32 `[n, d]`."""
+
+    def refresh_when_due(self, candidates: Callable[[], Sequence[tf.Tensor]], step: tf.Tensor) -> None:
         """Refreshes at every `refresh_steps`-th training step, the very first included; runs inside the train step.
 
         `candidates` returns what `refresh` takes and is called where a refresh is due alone: a tower over the whole
@@ -48,7 +54,7 @@ class Sampler(tf.keras.layers.Layer, abc.ABC):
             return
 
         def refresh() -> tf.Tensor:
-            self.refresh(tf.stop_gradient(candidates()))
+            self.refresh([tf.stop_gradient(part) for part in candidates()])
             return tf.constant(True)
 
         tf.cond(tf.equal(step % self.refresh_steps, 0), refresh, lambda: tf.constant(False))

@@ -1,9 +1,12 @@
 """What proposals that score every item for each context have in common."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from modules import global_batch
-from modules.corpus import Corpus
+from modules.config import Section
+from modules.corpus import Corpus, CorpusAccess
 from modules.samplers.base import Sampler
 
 
@@ -30,9 +33,14 @@ class CorpusScoresSampler(Sampler):
             **global_batch.REPLICA_STATE,
         )
 
-    def refresh(self, candidates: tf.Tensor) -> None:
+    @classmethod
+    def corpus_access(cls, options: Section) -> CorpusAccess:
         """See base class."""
-        self._candidates.assign(candidates)
+        return "scores"
+
+    def refresh(self, candidates: Sequence[tf.Tensor]) -> None:
+        """See base class."""
+        self._candidates.assign(tf.concat(candidates, axis=0))
 
     def _scores(self, query: tf.Tensor) -> tf.Tensor:
         """Returns <v_i, z_c> of the items 1..N, float32 `[B, N]`: column j is item j + 1."""

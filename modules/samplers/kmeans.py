@@ -1,4 +1,9 @@
-"""Lloyd's K-means in TensorFlow, chunked so that no point-by-centroid matrix of the whole corpus is ever held."""
+"""Lloyd's K-means in TensorFlow, chunked so that no point-by-centroid matrix of the whole corpus is ever held.
+
+Points may lie in parts on several devices; each part is assigned and summed where it lies.
+"""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -32,11 +37,11 @@ def assign(points: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
     return codes.concat()
 
 
-def lloyd(points: tf.Tensor, centroids: tf.Tensor, iterations: int, seed: tf.Tensor) -> tf.Tensor:
+def lloyd(parts: Sequence[tf.Tensor], centroids: tf.Tensor, iterations: int, seed: tf.Tensor) -> tf.Tensor:
     """Returns `centroids` `[K, d]` after some iterations; a centroid left without points moves to a random point.
 
     Args:
-      points: float32 `[N, d]`.
+      parts: the points, float32 `[n, d]` each.
       centroids: float32 `[K, d]`, where to start.
       iterations: how many rounds of assignment and averaging.
       seed: integer `[2]`, of the restarts of empty clusters.
@@ -44,13 +49,12 @@ def lloyd(points: tf.Tensor, centroids: tf.Tensor, iterations: int, seed: tf.Ten
     num_centroids = centroids.shape[0]
 
     def step(iteration: tf.Tensor, centroids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        codes = assign(points, centroids)
-        sums = tf.math.unsorted_segment_sum(points, codes, num_centroids)
-        sizes = tf.math.unsorted_segment_sum(tf.ones_like(codes), codes, num_centroids)
+        totals = [_totals(points, centroids) for points in parts]
+        sums, sizes = (tf.add_n(values) for values in zip(*totals, strict=True))
         # One more than the iteration: the first restarts must not repeat the draw of `random_points(.., seed)` that
         # the caller may have started from.
-        restarts = random_points(points, num_centroids, seed + 1 + tf.cast(iteration, seed.dtype))
-        means = sums / tf.cast(tf.maximum(sizes, 1), points.dtype)[:, tf.newaxis]
+        restarts = random_points(parts, num_centroids, seed + 1 + tf.cast(iteration, seed.dtype))
+        means = sums / tf.cast(tf.maximum(sizes, 1), sums.dtype)[:, tf.newaxis]
         return iteration + 1, tf.where((sizes > 0)[:, tf.newaxis], means, restarts)
 
     _, centroids = tf.while_loop(
@@ -59,7 +63,23 @@ def lloyd(points: tf.Tensor, centroids: tf.Tensor, iterations: int, seed: tf.Ten
     return centroids
 
 
-def random_points(points: tf.Tensor, number: int, seed: tf.Tensor) -> tf.Tensor:
-    """Returns `[number, d]` of the `points`, drawn with replacement."""
-    rows = tf.random.stateless_uniform([number], seed, 0, tf.shape(points)[0], tf.int32)
-    return tf.gather(points, rows)
+def _totals(points: tf.Tensor, centroids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the sum `[K, d]` and the number int32 `[K]` of the points nearest to each centroid."""
+    with tf.device(points.device):
+        codes = assign(points, centroids)
+        sums = tf.math.unsorted_segment_sum(points, codes, centroids.shape[0])
+        return sums, tf.math.unsorted_segment_sum(tf.ones_like(codes), codes, centroids.shape[0])
+
+
+def random_points(parts: Sequence[tf.Tensor], number: int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns `[number, d]` of the points in `parts`, drawn with replacement."""
+    sizes = [tf.shape(points)[0] for points in parts]
+    rows = tf.random.stateless_uniform([number], seed, 0, tf.add_n(sizes), tf.int32)
+    drawn = tf.gather(parts[0], tf.minimum(rows, sizes[0] - 1))
+    first = sizes[0]
+    for points, size in zip(parts[1:], sizes[1:], strict=True):
+        with tf.device(points.device):
+            own = tf.gather(points, tf.clip_by_value(rows - first, 0, size - 1))
+        drawn = tf.where((rows >= first)[:, tf.newaxis], own, drawn)
+        first += size
+    return drawn

@@ -1,5 +1,6 @@
 """The inverted multi-index proposal."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,8 @@ import tensorflow as tf
 
 from modules import global_batch
 from modules.config import Section
-from modules.corpus import Corpus
+from modules.corpus import Corpus, CorpusAccess
+from modules.layers.embeddings import lookup
 from modules.samplers import kmeans
 from modules.samplers.base import Draws, Sampler, gather_columns
 
@@ -64,7 +66,7 @@ class MIDXSampler(Sampler):
             )
 
         self._codebooks = state("codebooks", [2, codewords, embedding_dim // 2], tf.float32)
-        self._codes = state("codes", [2, rows], tf.int32)
+        self._codes = state("codes", [rows, 2], tf.int32)
         self._log_omega = state("log_omega", [codewords * codewords], tf.float32)
         self._sizes = state("sizes", [codewords * codewords], tf.int64)
         self._starts = state("starts", [codewords * codewords], tf.int64)
@@ -78,9 +80,14 @@ class MIDXSampler(Sampler):
             self._item_weights = tf.Variable(counts, trainable=False)
             self._cumulative = state("cumulative", [rows], tf.float64)
 
-    def refresh(self, candidates: tf.Tensor) -> None:
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class; a draw by weight searches the cumulative weights of all items."""
+        return "rows" if options.within_cell == "uniform" else "tables"
+
+    def refresh(self, candidates: Sequence[tf.Tensor]) -> None:
         """Moves the codebooks after the items and sorts the items into the new cells."""
-        halves = tf.split(candidates[1:], 2, axis=1)
+        halves = _halves(candidates)
         # The first refresh has no codebooks to start from.
         codebooks = tf.cond(
             tf.equal(self._refreshes, 0),
@@ -97,22 +104,21 @@ class MIDXSampler(Sampler):
             "occupied_cells": tf.reduce_mean(tf.cast(self._sizes > 0, tf.float32)),
         }
 
-    def _cluster(self, halves: list[tf.Tensor], start: tf.Variable | None, iterations: int) -> tf.Tensor:
+    def _cluster(self, halves: list[list[tf.Tensor]], start: tf.Variable | None, iterations: int) -> tf.Tensor:
         books = []
-        for half, points in enumerate(halves):
+        for half, parts in enumerate(halves):
             seed = self._seed + tf.stack([half, 1000 * self._refreshes])
-            first = kmeans.random_points(points, self._options.codewords, seed) if start is None else start[half]
-            books.append(kmeans.lloyd(points, first, iterations, seed))
+            first = kmeans.random_points(parts, self._options.codewords, seed) if start is None else start[half]
+            books.append(kmeans.lloyd(parts, first, iterations, seed))
         return tf.stack(books)
 
-    def set_codebooks(self, candidates: tf.Tensor, codebooks: tf.Tensor) -> None:
-        """Rebuilds the cells of candidates float32 `[N + 1, d]` around codebooks float32 `[2, K, d / 2]`."""
+    def set_codebooks(self, candidates: Sequence[tf.Tensor], codebooks: tf.Tensor) -> None:
+        """Rebuilds the cells of candidates, as for `refresh`, around codebooks float32 `[2, K, d / 2]`."""
         self._codebooks.assign(codebooks)
-        codes = tf.stack(
-            [kmeans.assign(half, codebooks[h]) for h, half in enumerate(tf.split(candidates[1:], 2, axis=1))]
-        )
-        self._codes.assign(tf.pad(codes, [[0, 0], [1, 0]]))
-        cells = codes[0] * self._options.codewords + codes[1]
+        found = [_nearest(parts, codebooks) for parts in zip(*_halves(candidates), strict=True)]
+        codes = tf.concat([codes for codes, _ in found], axis=0)
+        self._codes.assign(tf.pad(codes, [[1, 0], [0, 0]]))
+        cells = codes[:, 0] * self._options.codewords + codes[:, 1]
         sizes = tf.math.bincount(
             cells,
             minlength=self._options.codewords**2,
@@ -130,9 +136,8 @@ class MIDXSampler(Sampler):
             self._cumulative.assign(cumulative)
             omega = tf.cast(tf.gather(cumulative, starts + sizes) - tf.gather(cumulative, starts), tf.float32)
         self._log_omega.assign(tf.math.log(omega))
-        reconstruction = tf.concat([tf.gather(codebooks[h], codes[h]) for h in range(2)], axis=1)
-        missed = tf.reduce_sum((candidates[1:] - reconstruction) ** 2)
-        self._residual.assign(missed / tf.reduce_sum(candidates[1:] ** 2))
+        missed, energy = tf.unstack(tf.add_n([energies for _, energies in found]))
+        self._residual.assign(missed / energy)
 
     def _scores(self, query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns <z^1, w^1> / T and <z^2, w^2> / T, each `[B, K]`."""
@@ -154,17 +159,17 @@ class MIDXSampler(Sampler):
 
     def _draw_within(self, cells: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns an item of each of the occupied cells int64 `[B, L]`: int64 `[B, L]`."""
-        starts, sizes = tf.gather(self._starts, cells), tf.gather(self._sizes, cells)
+        starts, sizes = lookup(self._starts, cells), lookup(self._sizes, cells)
         # Drawn in float64 and floored: a cell of a million items still has every item within reach.
         uniform = global_batch.stateless_uniform(tf.shape(cells), seed, dtype=tf.float64)
         if self._cumulative is None:
-            return tf.gather(self._items_by_cell, starts + tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64))
+            return lookup(self._items_by_cell, starts + tf.cast(uniform * tf.cast(sizes, tf.float64), tf.int64))
         below, above = tf.gather(self._cumulative, starts), tf.gather(self._cumulative, starts + sizes)
         targets = tf.reshape(below + uniform * (above - below), [-1])
         places = tf.searchsorted(self._cumulative, targets, side="right", out_type=tf.int64) - 1
         # A target may be rounded up to the end of its cell.
         places = tf.minimum(tf.reshape(places, tf.shape(cells)), starts + sizes - 1)
-        return tf.gather(self._items_by_cell, places)
+        return lookup(self._items_by_cell, places)
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
@@ -172,7 +177,7 @@ class MIDXSampler(Sampler):
         logits = self._cell_logits(first, second)
         cells = global_batch.stateless_categorical(logits, num_draws, seed)
         ids = self._draw_within(cells, seed + 1)
-        log_cells = tf.gather(logits, cells, batch_dims=1) - tf.gather(self._log_omega, cells)
+        log_cells = tf.gather(logits, cells, batch_dims=1) - lookup(self._log_omega, cells)
         return Draws(ids, log_cells + self._log_weights(ids) - tf.reduce_logsumexp(logits, axis=1, keepdims=True))
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
@@ -180,5 +185,24 @@ class MIDXSampler(Sampler):
         first, second = self._scores(query)
         log_normaliser = tf.reduce_logsumexp(self._cell_logits(first, second), axis=1, keepdims=True)
         pair_scores = tf.reshape(first[:, :, tf.newaxis] + second[:, tf.newaxis, :], [-1, self._options.codewords**2])
-        cells = tf.gather(self._codes[0], ids) * self._options.codewords + tf.gather(self._codes[1], ids)
+        codes = lookup(self._codes, ids)
+        cells = codes[..., 0] * self._options.codewords + codes[..., 1]
         return gather_columns(pair_scores, cells) + self._log_weights(ids) - log_normaliser
+
+
+def _halves(candidates: Sequence[tf.Tensor]) -> list[list[tf.Tensor]]:
+    """Returns the two halves of the items' vectors in parts, each where it lies; the row of padding is left out."""
+    halves = []
+    for first, part in zip([1] + [0] * (len(candidates) - 1), candidates, strict=True):
+        with tf.device(part.device):
+            halves.append(tf.split(part[first:], 2, axis=1))
+    return [list(parts) for parts in zip(*halves, strict=True)]
+
+
+def _nearest(halves: Sequence[tf.Tensor], codebooks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the codes of a part's items, int32 `[n, 2]`, and float32 `[2]`, the energy they miss and all of it."""
+    with tf.device(halves[0].device):
+        codes = [kmeans.assign(half, codebooks[h]) for h, half in enumerate(halves)]
+        words = tf.concat([tf.gather(codebooks[h], codes[h]) for h in range(2)], axis=1)
+        vectors = tf.concat(halves, axis=1)
+        return tf.stack(codes, axis=1), tf.stack([tf.reduce_sum((vectors - words) ** 2), tf.reduce_sum(vectors**2)])

@@ -1,6 +1,7 @@
 """A proposal with a share of uniform draws mixed in, under its exact mixture probability."""
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -26,7 +27,7 @@ class UniformMixture(Sampler):
         self._share = uniform_share
         self.refresh_steps = proposal.refresh_steps
 
-    def refresh(self, candidates: tf.Tensor) -> None:
+    def refresh(self, candidates: Sequence[tf.Tensor]) -> None:
         """See base class."""
         self._proposal.refresh(candidates)
 

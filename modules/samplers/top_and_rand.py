@@ -4,7 +4,7 @@ import pydantic
 import tensorflow as tf
 
 from modules.config import Section
-from modules.corpus import Corpus
+from modules.corpus import Corpus, CorpusAccess
 from modules.samplers.mixture import UniformMixture
 from modules.samplers.top_pool import TopPool
 
@@ -27,6 +27,11 @@ class TopAndRandSampler(UniformMixture):
         """Training steps between two copies of the item embeddings; 1 keeps the pool current."""
         corrected: bool = True
         """Correct by log Q. False: log q is 0 of every item, as published, and no loss is corrected."""
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "scores"
 
     def __init__(self, corpus: Corpus, embedding_dim: int, options: Options, seed: int) -> None:
         pool = TopPool(corpus, embedding_dim, options.pool_size, options.refresh_steps)

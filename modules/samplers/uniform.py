@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from modules import global_batch
 from modules.config import Section
-from modules.corpus import Corpus
+from modules.corpus import Corpus, CorpusAccess
 from modules.samplers.base import Draws, Sampler
 
 
@@ -20,6 +20,11 @@ class UniformSampler(Sampler):
         super().__init__(name="uniform")
         del embedding_dim, options, seed
         self._num_items = corpus.num_items
+
+    @classmethod
+    def corpus_access(cls, options: Options) -> CorpusAccess:
+        """See base class."""
+        return "rows"
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""

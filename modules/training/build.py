@@ -1,17 +1,21 @@
 """Builds a two-stage model from its configuration."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import tensorflow as tf
 
+from modules.components import COMPONENTS
 from modules.config import ModelConfig
 from modules.cooperation import ALGORITHMS
 from modules.cooperation.base import TwoStageModel
-from modules.corpus import Corpus
+from modules.corpus import Corpus, CorpusAccess
 from modules.rankers import RANKERS
 from modules.retrievers import RETRIEVERS
 from modules.samplers import SAMPLERS
 from modules.samplers.mixture import UniformMixture
+
+_MAX_SCORES = 1 << 28
 
 
 def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> None:
@@ -38,6 +42,46 @@ def check_corpus(config: ModelConfig, corpus: Corpus) -> None:
                 f"`{key}` must be at most the number of items left after filtering ({corpus.num_items}). "
                 f"Received: {needed}. Lower it, or lower `data.min_item_interactions`."
             )
+
+
+def check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: str) -> None:
+    """Raises ValueError where a part of the model reads more of the corpus than is allowed.
+
+    Args:
+      config: the model.
+      allowed: what may be read.
+      reason: why no more, for the message.
+    """
+    for key in ("retriever", "sampler", "algorithm"):
+        component = getattr(config, key)
+        if not _reads(key, component.name, component.options) <= set(allowed):
+            able = sorted(name for name in COMPONENTS[key] if _reads(key, name, {}) <= set(allowed))
+            raise ValueError(
+                f"`model.{key}` must be one of {able} {reason}. Received: {component.name!r} with {component.options}."
+            )
+    if config.candidates == "all" and "scores" not in allowed:
+        raise ValueError(f"`model.candidates` must be a number {reason}. Received: 'all'.")
+
+
+def _reads(key: str, name: str, options: Mapping[str, Any]) -> set[CorpusAccess]:
+    registry = COMPONENTS[key]
+    return {registry[name].corpus_access(registry.options(name, options))}
+
+
+def check_shards(config: ModelConfig) -> None:
+    """Raises ValueError where a part of the model needs tables in one piece."""
+    check_access(config, ["rows"], "where tables lie in shards (`training.distribution.strategy: parameter_server`)")
+
+
+def check_scores(config: ModelConfig, batch_size: int, num_items: int) -> None:
+    """Raises ValueError where a batch would be scored against a corpus too large for it."""
+    if batch_size * num_items > _MAX_SCORES:
+        check_access(
+            config,
+            ["rows", "tables"],
+            f"for a corpus of {num_items} items and batches of {batch_size} (`training.batch_size`): their matrix of "
+            f"scores would have more than {_MAX_SCORES} entries, 1 GB, which a step holds several times over",
+        )
 
 
 def build_model(config: ModelConfig, corpus: Corpus, seed: int) -> TwoStageModel:

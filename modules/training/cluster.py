@@ -10,6 +10,9 @@ from modules.cooperation.base import TwoStageModel
 from modules.training.inputs import TrainingExamples
 from modules.training.warm_start import build_weights
 
+Batches = tf.data.Dataset | tf.keras.utils.experimental.DatasetCreator
+"""What Keras trains on: a data set, or how each worker makes its own."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
@@ -34,7 +37,7 @@ class Cluster:
         """Returns where the model and its optimisers are to be created."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
-    def batches(self, examples: TrainingExamples, seed: int, first_epoch: int) -> tf.data.Dataset:
+    def batches(self, examples: TrainingExamples, seed: int, first_epoch: int) -> Batches:
         """Returns what `TwoStageModel.fit` reads: whole batches, or each replica's part of them."""
         if self.strategy is None:
             return examples.epochs(seed, first_epoch)
@@ -50,11 +53,8 @@ class Cluster:
         """Readies a new model of the cluster's scope for `fit`."""
         if self.strategy is None:
             return
-        # Seeds are counted by thread, and replicas step in threads of their own: what layers make when they are first
-        # called is made here, in the order of a training step, for the values one replica would have begun with.
+        # Not within a step, which replicas take in threads of their own.
         with self.scope():
-            if model.sampler.refresh_steps is not None:
-                model.retriever.candidates(tf.zeros([1], tf.int64))
             build_weights(model)
         # All replicas return the same means; by default Keras would add them up.
         model.distribute_reduction_method = "first"

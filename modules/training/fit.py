@@ -11,13 +11,14 @@ import tensorflow as tf
 from modules.config import ModelConfig, TrainingConfig
 from modules.cooperation.base import TwoStageModel
 from modules.training import inputs
-from modules.training.build import build_model, check_corpus, check_tasks
+from modules.training.build import build_model, check_corpus, check_scores, check_shards, check_tasks
 from modules.training.cluster import Cluster
 from modules.training.data import TrainingData
 from modules.training.job import Job
 from modules.training.processes import train_in_processes
 from modules.training.progress import Progress, StopOnNonFiniteLoss
 from modules.training.validation import Validation
+from modules.training.warm_start import build_weights
 
 _VALIDATION_BATCH = 256
 
@@ -65,13 +66,16 @@ def fit(
     keep_autograph_away()
     check_tasks(model_config, data.task)
     check_corpus(model_config, data.corpus)
-    distribution = training.distribution
-    if distribution.strategy == "multi_worker":
+    check_scores(model_config, training.batch_size, data.corpus.num_items)
+    strategy = training.distribution.strategy
+    if strategy == "parameter_server":
+        check_shards(model_config)
+    if strategy in ("multi_worker", "parameter_server"):
         start = _write_start(model_config, training, data, directory, initialise)
         # Of plain variables: what it gets to read is the same, however it was trained.
         model = _new_model(model_config, training, data)
         train_in_processes(Job(model_config, training, data, start), directory, callbacks, model)
-    elif distribution.strategy == "mirrored":
+    elif strategy == "mirrored":
         cluster = Cluster(tf.distribute.MirroredStrategy())
         train(model_config, training, data, directory, cluster, callbacks, initialise)
         model = _new_model(model_config, training, data)
@@ -79,9 +83,9 @@ def fit(
         model, progress = train(model_config, training, data, directory, Cluster(), callbacks, initialise)
         progress.restore_best()
         return FitResult(model, progress.history, progress.best_epoch)
+    build_weights(model)
     progress = Progress(model, directory, training.patience)
-    progress.resume()
-    progress.restore_best()
+    progress.read_best()
     return FitResult(model, progress.history, progress.best_epoch)
 
 
@@ -158,6 +162,7 @@ def _write_start(
     if initialise is None:
         return None
     model = build_model(model_config, data.corpus, training.seed)
+    build_weights(model)
     initialise(model)
     return tf.train.Checkpoint(model=model).write(os.path.join(directory, "start"))
 

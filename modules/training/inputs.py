@@ -52,20 +52,30 @@ def find_files(patterns: Sequence[str]) -> list[str]:
     return files
 
 
-def read_records(files: Sequence[str] | tf.Tensor, features: Sequence[str], batch_size: int) -> tf.data.Dataset:
+Share = tuple[int | tf.Tensor, int]
+"""Which of how many equal shares, counted from 0."""
+
+
+def read_records(
+    files: Sequence[str] | tf.Tensor, features: Sequence[str], batch_size: int, share: Share = (0, 1)
+) -> tf.data.Dataset:
     """Reads gzipped TFRecords of transformed examples in file order.
 
     Args:
       files: names of files.
       features: names of int64 features.
       batch_size: records to parse at once.
+      share: of the records.
 
     Returns:
       A dataset of name -> int64 ragged `[B, None]`, the values of each record.
     """
     specification = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in features}
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(batch_size)
-    return records.map(lambda batch: tf.io.parse_example(batch, specification))
+    which, shares = share
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    if shares > 1:
+        records = records.shard(shares, which)
+    return records.batch(batch_size).map(lambda batch: tf.io.parse_example(batch, specification))
 
 
 def expand_windows(items: tf.RaggedTensor, task: Literal["sequential", "general"], history_length: int) -> Windows:
@@ -115,8 +125,8 @@ class TrainingExamples:
     shuffle_users: int
     known_items: int
 
-    def _users(self, files: Sequence[str] | tf.Tensor) -> tf.data.Dataset:
-        return read_records(files, ["user", "target"], self.shuffle_users)
+    def _users(self, files: Sequence[str] | tf.Tensor, share: Share = (0, 1)) -> tf.data.Dataset:
+        return read_records(files, ["user", "target"], self.shuffle_users, share)
 
     def _windows(self, items: tf.RaggedTensor) -> Windows:
         return expand_windows(items, self.task, self.history_length)
@@ -126,8 +136,8 @@ class TrainingExamples:
             return tf.zeros([items.nrows(), 0], tf.int64)
         return tf.sort(latest(items, self.known_items), axis=1)
 
-    def epochs(self, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
-        """Returns endless batches `(Context, positives [B])`.
+    def epochs(self, seed: int, first_epoch: int = 0, share: Share = (0, 1)) -> tf.data.Dataset:
+        """Returns endless batches `(Context, positives [B])`, of one share of each epoch's users.
 
         Epoch e's order depends on (seed, e) alone, so a resumed run sees what it would have seen. The last batch of an
         epoch is short where the examples do not divide evenly.
@@ -150,7 +160,7 @@ class TrainingExamples:
                 # What is wide is put together a batch at a time.
                 return tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size).map(batch)
 
-            batched = self._users(files).enumerate().flat_map(batches)
+            batched = self._users(files, share).enumerate().flat_map(batches)
             return batched.rebatch(self.batch_size, drop_remainder=False)
 
         return tf.data.Dataset.counter(first_epoch).flat_map(epoch).prefetch(4)

@@ -13,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 import modules
+from modules.config import DistributionConfig
 from modules.training.job import Job, remove_job, write_job
 from modules.training.progress import read_history
 from modules.training.rendezvous import free_ports
@@ -34,7 +35,7 @@ class Worker:
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         settings = {"TF_CONFIG": task.to_json(), "PYTHONPATH": path}
         defaults = {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-        self.name = task.name(task.worker)
+        self.task = task
         self._log = log
         with log.open("ab") as file:
             # Standard input is never written to: it closes with this process, whatever ends it.
@@ -45,6 +46,11 @@ class Worker:
                 stdout=file,
                 stderr=file,
             )
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether the others can go on without it, and with another in its place."""
+        return self.task.serves and self.task.task.type == "worker" and self.process.returncode != WRONG
 
     def stop(self) -> None:
         """Ends the process, gently first."""
@@ -61,7 +67,7 @@ class Worker:
         code = self.process.returncode
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = self._log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
-        return f"{self.name} {how}. The end of {self._log}:\n{tail}"
+        return f"{self.task.name(self.task.worker)} {how}. The end of {self._log}:\n{tail}"
 
 
 def train_in_processes(
@@ -80,57 +86,78 @@ def train_in_processes(
       RuntimeError: when a worker died more often than it is to be started again.
     """
     distribution = job.training.distribution
-    if distribution.local_workers is None:
-        read_tf_config()
+    _check_own_task(distribution)
     write_job(job, directory)
     logs = Path(tempfile.mkdtemp(prefix="workers-") if "://" in directory else os.path.join(directory, "logs"))
     logs.mkdir(parents=True, exist_ok=True)
     feed = _EpochFeed(callbacks, model, directory)
-    for attempt in range(distribution.restarts + 1):
-        failed = _run(_tasks(distribution.local_workers), directory, logs, feed)
-        if failed is None:
-            feed.end()
-            remove_job(directory)
-            return
+    restarts = iter(range(distribution.restarts))
+    while (failed := _run(_tasks(distribution), directory, logs, feed, restarts)) is not None:
         if failed.process.returncode == WRONG:
             raise ValueError(failed.last_words())
         logging.warning("%s", failed.last_words())
-        if attempt < distribution.restarts:
-            logging.warning("The workers are started again, after the last finished epoch.")
-    raise RuntimeError(
-        f"Training stopped after {distribution.restarts} restarts (`training.distribution.restarts`): "
-        f"{failed.last_words()}\nStarted again, it goes on after the last finished epoch."
-    )
+        if next(restarts, None) is None:
+            raise RuntimeError(
+                f"Training stopped after {distribution.restarts} restarts (`training.distribution.restarts`): "
+                f"{failed.last_words()}\nStarted again, it goes on after the last finished epoch."
+            )
+        logging.warning("The workers are started again, after the last finished epoch.")
+    feed.end()
+    remove_job(directory)
 
 
-def _tasks(local_workers: int | None) -> list[TaskConfig]:
-    return [read_tf_config()] if local_workers is None else local_cluster(free_ports(local_workers))
+def _check_own_task(distribution: DistributionConfig) -> None:
+    if distribution.local_workers is not None:
+        return
+    task = read_tf_config()
+    task.check(distribution.strategy)
+    if distribution.strategy == "parameter_server" and task.task.type != "chief":
+        raise ValueError(
+            "The Trainer must be the `chief` of a cluster with parameter servers. "
+            f"Received: `TF_CONFIG` of {task.name(task.worker)}."
+        )
 
 
-def _run(tasks: Sequence[TaskConfig], directory: str, logs: Path, feed: "_EpochFeed") -> Worker | None:
-    """Returns the worker that failed, or None when all are done; none is left running in any case."""
+def _tasks(distribution: DistributionConfig) -> list[TaskConfig]:
+    if distribution.local_workers is None:
+        return [read_tf_config()]
+    if distribution.local_servers is None:
+        return local_cluster(free_ports(distribution.local_workers))
+    # One more is the chief, which takes no steps.
+    ports = free_ports(1 + distribution.local_workers + distribution.local_servers)
+    return local_cluster(ports[: -distribution.local_servers], ports[-distribution.local_servers :])
+
+
+def _run(
+    tasks: Sequence[TaskConfig], directory: str, logs: Path, feed: "_EpochFeed", restarts: Iterator[int]
+) -> Worker | None:
+    """Returns the process that failed, or None when all are done; none is left running in any case.
+
+    A worker of a chief is started again while the others go on, at the price of one of the `restarts`.
+    """
     threads = max(1, (os.cpu_count() or 1) // len(tasks))
-    with _started(tasks, directory, logs, threads) as workers:
+    with contextlib.ExitStack() as stack:
+
+        def start(task: TaskConfig) -> Worker:
+            worker = Worker(task, directory, logs / f"worker-{task.worker}.log", threads)
+            stack.callback(worker.stop)
+            return worker
+
+        workers = [start(task) for task in tasks]
         while True:
             feed.read()
-            ended = [worker for worker in workers if worker.process.poll() is not None]
-            failed = [worker for worker in ended if worker.process.returncode]
+            failed = [worker for worker in workers if worker.process.poll()]
+            for worker in list(failed):
+                if worker.is_replaceable and next(restarts, None) is not None:
+                    logging.warning("%s\nIt is started again; the others go on.", worker.last_words())
+                    failed.remove(worker)
+                    workers[workers.index(worker)] = start(worker.task)
             if failed:
                 # One that was killed comes before those that complain about it.
                 return min(failed, key=lambda worker: worker.process.returncode)
-            if len(ended) == len(workers):
+            if all(worker.process.poll() == 0 for worker in workers if not worker.task.serves):
                 return None
             time.sleep(_POLL_SECONDS)
-
-
-@contextlib.contextmanager
-def _started(tasks: Sequence[TaskConfig], directory: str, logs: Path, threads: int) -> Iterator[list[Worker]]:
-    with contextlib.ExitStack() as stack:
-        workers = []
-        for task in tasks:
-            workers.append(Worker(task, directory, logs / f"worker-{task.worker}.log", threads))
-            stack.callback(workers[-1].stop)
-        yield workers
 
 
 class _EpochFeed:

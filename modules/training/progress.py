@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -70,6 +71,11 @@ class Progress(tf.keras.callbacks.Callback):
             logging.info("Training resumes after epoch %d from %s.", done, checkpoint)
         return done
 
+    def read_best(self) -> None:
+        """Takes over a training that other processes have finished: its history, and the weights of its best epoch."""
+        self.history = read_history(self._directory)
+        self.restore_best()
+
     @property
     def finished(self) -> bool:
         """Whether the metric has not improved for `patience` epochs."""
@@ -82,7 +88,9 @@ class Progress(tf.keras.callbacks.Callback):
 
     def restore_best(self) -> None:
         """Puts the weights of the best epoch back into the model."""
-        self._best.restore_or_initialize()
+        if self._best.latest_checkpoint:
+            # The optimisers' state lies beside them, and a model that others trained has none.
+            self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tells the model which epoch it is and starts the epoch's clocks."""
@@ -136,14 +144,30 @@ def write_file(path: str, text: str) -> None:
 
 
 class StopOnNonFiniteLoss(tf.keras.callbacks.Callback):
-    """Ends a run whose loss is not a number, before it overwrites a good checkpoint."""
+    """Ends a run whose loss is not a number, before it overwrites a good checkpoint.
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    Where workers step each for itself that is seen at the end of the epoch alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Keras's word for callbacks that can be handed what is not a number yet.
+        self._supports_tf_logs = True
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | Any | None = None) -> None:
         """Raises ValueError naming the step and what to change."""
-        loss = (logs or {}).get("loss", 0.0)
+        if isinstance(logs, dict):
+            self._check(logs, f"batch {batch + 1} of the epoch")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Raises ValueError naming the epoch and what to change."""
+        self._check(logs or {}, f"the end of epoch {epoch + 1}")
+
+    def _check(self, logs: dict[str, float], moment: str) -> None:
+        loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
             raise ValueError(
-                f"The training loss must be finite. Received: {loss} at batch {batch + 1} of the epoch. Lower "
+                f"The training loss must be finite. Received: {loss} at {moment}. Lower "
                 "`training.retriever_learning_rate` and `training.ranker_learning_rate`, set "
                 "`training.gradient_clip_norm`, or raise the sampler's `temperature`; the last good epoch's "
                 "checkpoint is kept."

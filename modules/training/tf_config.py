@@ -2,14 +2,15 @@
 
 import json
 import os
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import pydantic
 
 from modules.config import describe_errors
 
 _EXAMPLE = '{"cluster": {"worker": ["host-0:2222", "host-1:2222"]}, "task": {"type": "worker", "index": 0}}'
-TaskType = Literal["chief", "worker"]
+TaskType = Literal["chief", "worker", "ps"]
 
 
 class _Task(pydantic.BaseModel):
@@ -18,7 +19,7 @@ class _Task(pydantic.BaseModel):
 
 
 class TaskConfig(pydantic.BaseModel):
-    """The content of `TF_CONFIG` for a cluster of workers that step together.
+    """The content of `TF_CONFIG` for a cluster of processes that train together.
 
     Attributes:
       cluster: task type -> "host:port" of each of its tasks.
@@ -47,23 +48,45 @@ class TaskConfig(pydantic.BaseModel):
 
     @property
     def addresses(self) -> list[str]:
-        """The workers in order, the chief first where there is one."""
-        return [*self.cluster.get("chief", []), *self.cluster.get("worker", [])]
+        """All tasks' in order: the chief, where there is one, the workers, the parameter servers."""
+        return [self.cluster[kind][index] for kind, index in self._tasks]
+
+    @property
+    def _tasks(self) -> list[tuple[TaskType, int]]:
+        return [(kind, index) for kind in get_args(TaskType) for index in range(len(self.cluster.get(kind, [])))]
 
     @property
     def worker(self) -> int:
         """Which of `addresses` is this process's."""
         return self.place(self.task.type, self.task.index)
 
+    @property
+    def serves(self) -> bool:
+        """Whether this process does what a chief asks for, and knows no end of its own."""
+        return "ps" in self.cluster and self.task.type != "chief"
+
     def place(self, kind: TaskType, index: int) -> int:
         """Returns which of `addresses` a task's is."""
-        return index + (len(self.cluster.get("chief", [])) if kind == "worker" else 0)
+        return self._tasks.index((kind, index))
 
-    def name(self, worker: int) -> str:
-        """Returns how messages call one of the workers: its task and its address."""
-        chiefs = len(self.cluster.get("chief", []))
-        task = f"chief {worker}" if worker < chiefs else f"worker {worker - chiefs}"
-        return f"{task} ({self.addresses[worker]})"
+    def name(self, place: int) -> str:
+        """Returns how messages call one of the tasks: its type and index, and its address."""
+        kind, index = self._tasks[place]
+        return f"{kind} {index} ({self.addresses[place]})"
+
+    def check(self, strategy: Literal["multi_worker", "parameter_server"]) -> None:
+        """Raises ValueError where the cluster lacks tasks that the strategy needs, or has others."""
+        counts = {kind: len(self.cluster.get(kind, [])) for kind in get_args(TaskType)}
+        if strategy == "multi_worker" and counts["ps"]:
+            raise ValueError(
+                "`cluster` must hold no `ps` unless `training.distribution.strategy` is 'parameter_server'. "
+                f"Received: {self.cluster} with strategy {strategy!r}."
+            )
+        if strategy == "parameter_server" and (counts["chief"] != 1 or not counts["worker"] or not counts["ps"]):
+            raise ValueError(
+                "`cluster` must hold one `chief`, and at least one `worker` and one `ps`, for the strategy "
+                f"'parameter_server'. Received: {self.cluster}."
+            )
 
     def to_json(self) -> str:
         """Returns the value of the environment variable."""
@@ -95,9 +118,18 @@ def read_tf_config() -> TaskConfig:
         raise ValueError(f"`TF_CONFIG`: {describe_errors(error)}") from error
 
 
-def local_cluster(ports: list[int]) -> list[TaskConfig]:
-    """Returns the tasks of a cluster on this machine, one worker a port."""
-    workers = [f"localhost:{port}" for port in ports]
+def local_cluster(workers: list[int], servers: Sequence[int] = ()) -> list[TaskConfig]:
+    """Returns the tasks of a cluster on this machine.
+
+    Args:
+      workers: a port for each worker; where there are servers the first one is the chief's.
+      servers: a port for each parameter server.
+    """
+    chiefs = 1 if servers else 0
+    ports = {"chief": workers[:chiefs], "worker": workers[chiefs:], "ps": servers}
+    cluster = {kind: [f"localhost:{port}" for port in chosen] for kind, chosen in ports.items() if chosen}
     return [
-        TaskConfig(cluster={"worker": workers}, task=_Task(type="worker", index=index)) for index in range(len(ports))
+        TaskConfig(cluster=cluster, task=_Task(type=kind, index=index))
+        for kind, addresses in cluster.items()
+        for index in range(len(addresses))
     ]

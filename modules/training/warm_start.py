@@ -149,7 +149,12 @@ class WarmStart:
 
 
 def build_weights(model: TwoStageModel) -> None:
-    """Makes the weights of both stages, which layers else make when they are first called."""
+    """Makes the weights of both stages, which layers else make when they are first called, in a training step's order.
+
+    Seeds are counted by thread: made in this order, they are those a process alone would have begun with.
+    """
+    if model.sampler.refresh_steps is not None:
+        model.retriever.candidates(tf.zeros([1], tf.int64))
     nothing = tf.zeros([1, model.config.history_length], tf.int64)
     model.rank(Context(tf.zeros([1], tf.int64), nothing, nothing), nothing[:, :1])
 

@@ -26,12 +26,13 @@ from modules.environment import require_keras_2
 from modules.training.cluster import Cluster
 from modules.training.fit import keep_autograph_away, train
 from modules.training.job import find_job, job_text, read_job
+from modules.training.parameter_servers import connect_as_chief, serve
 from modules.training.processes import AGAIN, WRONG
 from modules.training.rendezvous import meet
 from modules.training.tf_config import TaskConfig, read_tf_config
 
 _POLL_SECONDS = 1.0
-_TASK = re.compile(r"/job:(chief|worker)(?:/replica:\d+)?/task:(\d+)")
+_TASK = re.compile(r"/job:(chief|worker|ps)(?:/replica:\d+)?/task:(\d+)")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    tf.get_logger().setLevel(logging.WARNING)
     if options.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -76,7 +78,16 @@ def run(
     """
     directory = wait_for_job(folder, wait_seconds)
     job = read_job(directory)
-    cluster = connect(task, job.training.distribution)
+    distribution = job.training.distribution
+    task.check(distribution.strategy)
+    if distribution.strategy == "parameter_server":
+        if task.task.type != "chief":
+            serve(task, directory)
+            return
+        keep_autograph_away()
+        cluster = connect_as_chief(task, distribution)
+    else:
+        cluster = connect(task, distribution)
     digest = int(hashlib.sha256(job_text(directory).encode()).hexdigest()[:12], 16)
     if cluster.value_of_first(digest) != digest:
         raise TimeoutError(f"{directory} holds the job of an earlier run; the first worker has another one")

@@ -43,7 +43,7 @@ def test_one_pass_exact_sampler_has_the_exact_probabilities() -> None:
         sampler(corpus, 4, sampler.Options(temperature=0.5), seed=1) for sampler in (ExactSampler, OnePassExactSampler)
     )
     for sampler in (exact, one_pass):
-        sampler.refresh(candidates)
+        sampler.refresh([candidates])
 
     @tf.function
     def draw(query: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -53,7 +53,7 @@ def make_setting(proposal: str) -> Setting:
     sampler = SAMPLERS[name](tiny.make_corpus(ITEMS), WIDTH, SAMPLERS.options(name, options), seed=1)
     if proposal == "mixture":
         sampler = UniformMixture(sampler, ITEMS, 0.3)
-    sampler.refresh(candidates)
+    sampler.refresh([candidates])
     student = tf.matmul(query, candidates, transpose_b=True)
     teacher = student + tf.constant(rng.normal(size=[1, ITEMS + 1]), tf.float32)
     return Setting(query, student, teacher, tf.fill([RUNS], tf.constant(5, tf.int64)), sampler)
@@ -180,7 +180,7 @@ def make_model(proposal: str) -> CoRR:
     config = tiny.make_config(sampler=sampler, ranker={"name": "none"})
     model = build_model(config, tiny.make_corpus(ITEMS), seed=1)
     tiny.randomise(model.retriever)
-    model.sampler.refresh(model.retriever.all_candidates())
+    model.sampler.refresh(model.retriever.candidate_parts())
     return model
 
 

@@ -5,7 +5,16 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.capacity.process import measure
-from modules.retrieval import NO_ITEM, exact_top_k, exhaustive_top_k, in_chunks, mask_columns, popular_top_k, top_k
+from modules.retrieval import (
+    NO_ITEM,
+    exact_top_k,
+    exact_top_k_of_parts,
+    exhaustive_top_k,
+    in_chunks,
+    mask_columns,
+    popular_top_k,
+    top_k,
+)
 
 ITEMS = 20
 EXCLUDE = np.array([[3, 0, 0], [20, 1, 1], [0, 0, 0]])
@@ -135,6 +144,19 @@ def test_exact_top_k_does_not_feel_the_chunks(max_scores: int, k: int) -> None:
     rng = np.random.default_rng(2)
     query, candidates = rng.normal(size=[3, 4]).astype(np.float32), rng.normal(size=[ITEMS + 1, 4]).astype(np.float32)
     found = exact_top_k(tf.constant(query), tf.Variable(candidates), tf.constant(EXCLUDE), k, max_scores)
+    assert_found(found, sorted_reference(query @ candidates.T, EXCLUDE, k))
+
+
+@pytest.mark.parametrize("in_graph", [True, False])
+@pytest.mark.parametrize("k", [1, 5, 25])
+@pytest.mark.parametrize("sizes", [[21], [1, 20], [7, 7, 7], [18, 1, 2]])
+def test_exact_top_k_does_not_feel_the_parts(sizes: list[int], k: int, in_graph: bool) -> None:
+    rng = np.random.default_rng(3)
+    query, candidates = rng.normal(size=[3, 4]).astype(np.float32), rng.normal(size=[ITEMS + 1, 4]).astype(np.float32)
+    candidates[0] = 100
+    parts = [tf.Variable(part) for part in np.split(candidates, np.cumsum(sizes)[:-1])]
+    search = lambda: exact_top_k_of_parts(tf.constant(query), parts, tf.constant(EXCLUDE), k)  # noqa: E731
+    found = tf.function(search)() if in_graph else search()
     assert_found(found, sorted_reference(query @ candidates.T, EXCLUDE, k))
 
 

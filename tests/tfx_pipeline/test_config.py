@@ -42,6 +42,10 @@ def test_what_is_shipped_is_valid(path: Path) -> None:
             "{serving: {top_k: 5}, batch_recommendations: {top_k: 6}}",
             ["`batch_recommendations.top_k` must be at most `serving.top_k`, 5", "top_k=6"],
         ),
+        (
+            "{model: {sampler: {name: exact}}, training: {distribution: {strategy: parameter_server}}}",
+            ["`model.sampler` must be one of ['midx', 'uniform'] where tables lie in shards", "'exact'"],
+        ),
         ("deployment: {infra_validator: podman}", ["`deployment.infra_validator`", "'docker'", "'podman'"]),
         ("deployment: {image: tensorflow/serving}", ["`deployment.image`", "pattern", "'tensorflow/serving'"]),
         ("name: Has Spaces", ["`name`", "pattern", "'Has Spaces'"]),

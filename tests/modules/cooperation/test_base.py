@@ -37,7 +37,7 @@ def dense(gradient: tf.Tensor | tf.IndexedSlices | None) -> np.ndarray | None:
 def test_a_proposal_has_the_positive_first_and_the_samplers_draws_behind(sampler: dict[str, Any]) -> None:
     model = tiny.make_model(sampler=sampler, num_negatives=6)
     tiny.randomise(model.retriever)
-    model.sampler.refresh(model.retriever.all_candidates())
+    model.sampler.refresh(model.retriever.candidate_parts())
     proposals = model.propose(CONTEXT, POSITIVES, SEED)
     query = model.retriever.query(CONTEXT)
     draws = model.sampler.sample(query, 6, SEED)
@@ -55,7 +55,7 @@ def test_a_proposal_has_the_positive_first_and_the_samplers_draws_behind(sampler
 @pytest.mark.parametrize("sampler", [tiny.MIDX, {"name": "exact"}])
 def test_no_gradient_flows_through_the_proposal(sampler: dict[str, Any]) -> None:
     model = tiny.make_model(sampler=sampler)
-    model.sampler.refresh(model.retriever.all_candidates())
+    model.sampler.refresh(model.retriever.candidate_parts())
     with tf.GradientTape() as tape:
         proposals = model.propose(CONTEXT, POSITIVES, SEED)
         total = tf.reduce_sum(proposals.positive_log_q) + tf.reduce_sum(proposals.negative_log_q)

@@ -21,7 +21,7 @@ def make_model(stages: dict | None = None, num_negatives: int = 12, **options) -
     model.rank(CONTEXT, POSITIVES[:, tf.newaxis])
     tiny.randomise(model.retriever)
     tiny.randomise(model.ranker, seed=4)
-    model.sampler.refresh(model.retriever.all_candidates())
+    model.sampler.refresh(model.retriever.candidate_parts())
     return model
 
 

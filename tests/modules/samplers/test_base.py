@@ -1,5 +1,7 @@
 """What every sampler promises, and the schedule of refreshes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,7 +36,7 @@ def make_sampler(name: str, corpus: Corpus | None = None) -> Sampler:
     sampler = SAMPLERS[registered](corpus, WIDTH, SAMPLERS.options(registered, options), seed=1)
     if name == "mixture":
         sampler = UniformMixture(sampler, corpus.num_items, 0.25)
-    sampler.refresh(normals(corpus.num_items + 1, WIDTH))
+    sampler.refresh([normals(corpus.num_items + 1, WIDTH)])
     return sampler
 
 
@@ -134,9 +136,9 @@ class CountingSampler(Sampler):
         self.refreshes = tf.Variable(0)
         self.latest = tf.Variable(0.0)
 
-    def refresh(self, candidates: tf.Tensor) -> None:
+    def refresh(self, candidates: Sequence[tf.Tensor]) -> None:
         self.refreshes.assign_add(1)
-        self.latest.assign(tf.reduce_sum(candidates))
+        self.latest.assign(tf.reduce_sum(candidates[0]))
 
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         raise AssertionError("nothing is drawn here")
@@ -150,9 +152,9 @@ def test_refreshes_are_due_at_multiples_of_the_schedule_only(in_graph: bool) -> 
     sampler, embedded = CountingSampler(), tf.Variable(0)
 
     def when_due(candidates: tf.Tensor, step: tf.Tensor) -> None:
-        def embed() -> tf.Tensor:
+        def embed() -> list[tf.Tensor]:
             embedded.assign_add(1)
-            return candidates
+            return [candidates]
 
         sampler.refresh_when_due(embed, step)
 
@@ -180,10 +182,10 @@ def test_between_refreshes_log_q_is_that_of_the_index_that_draws(name: str) -> N
     ids = tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis]
     old, moved = sampler.log_prob(query, ids), normals(ITEMS + 1, WIDTH, seed=2)
     for step in range(1, 5):
-        sampler.refresh_when_due(lambda: moved, tf.constant(step, tf.int64))
+        sampler.refresh_when_due(lambda: [moved], tf.constant(step, tf.int64))
     draws = sampler.sample(query, 20_000, SEED)
     np.testing.assert_allclose(draws.log_q, gather_columns(old, draws.ids - 1), rtol=1e-4, atol=1e-5)
     for row, stated in zip(draws.ids.numpy(), np.exp(old.numpy()), strict=True):
         assert chi_square(row, np.append(0, stated)) > SIGNIFICANCE
-    sampler.refresh_when_due(lambda: moved, tf.constant(5, tf.int64))
+    sampler.refresh_when_due(lambda: [moved], tf.constant(5, tf.int64))
     assert np.abs(sampler.log_prob(query, ids) - old).max() > 0.1

@@ -18,7 +18,7 @@ ALL = tf.range(1, ITEMS + 1, dtype=tf.int64)[tf.newaxis]
 
 def make_sampler(temperature: float) -> ExactSampler:
     sampler = ExactSampler(tiny.make_corpus(ITEMS), WIDTH, ExactSampler.Options(temperature=temperature), seed=1)
-    sampler.refresh(tf.constant(CANDIDATES))
+    sampler.refresh([tf.constant(CANDIDATES)])
     return sampler
 
 
@@ -35,7 +35,7 @@ def test_it_is_the_softmax_of_the_scores(temperature: float) -> None:
 
 def test_padding_is_never_drawn_however_well_it_scores() -> None:
     sampler = make_sampler(1.0)
-    sampler.refresh(tf.constant(np.concatenate([100 * QUERY[:1], CANDIDATES[1:]])))
+    sampler.refresh([tf.constant(np.concatenate([100 * QUERY[:1], CANDIDATES[1:]]))])
     assert tf.reduce_min(sampler.sample(tf.constant(QUERY), 1_000, SEED).ids) >= 1
 
 

@@ -38,20 +38,29 @@ def test_points_of_unknown_number_are_assigned() -> None:
 
 def test_one_iteration_moves_centroids_to_the_means() -> None:
     data = tf.constant([[0.0, 0.0], [2.0, 0.0], [10.0, 10.0]])
-    moved = kmeans.lloyd(data, tf.constant([[1.0, 1.0], [9.0, 9.0]]), 1, SEED)
+    moved = kmeans.lloyd([data], tf.constant([[1.0, 1.0], [9.0, 9.0]]), 1, SEED)
     np.testing.assert_allclose(moved, [[1.0, 0.0], [10.0, 10.0]])
+
+
+def test_points_may_lie_in_parts() -> None:
+    data, start = clouds(20), tf.constant(clouds(4, seed=1))
+    whole, parts = [tf.constant(data)], [tf.constant(part) for part in np.split(data, [1, 12])]
+    # An empty cluster too, which moves to a random point.
+    start = tf.concat([start, [[1e6] * 3]], axis=0)
+    np.testing.assert_allclose(kmeans.lloyd(parts, start, 3, SEED), kmeans.lloyd(whole, start, 3, SEED), rtol=1e-5)
+    np.testing.assert_array_equal(kmeans.random_points(parts, 50, SEED), kmeans.random_points(whole, 50, SEED))
 
 
 def test_no_iteration_leaves_the_centroids() -> None:
     centroids = clouds(4, seed=1)
-    np.testing.assert_array_equal(kmeans.lloyd(tf.constant(clouds(20)), tf.constant(centroids), 0, SEED), centroids)
+    np.testing.assert_array_equal(kmeans.lloyd([tf.constant(clouds(20))], tf.constant(centroids), 0, SEED), centroids)
 
 
 def test_the_objective_never_rises() -> None:
     data, centroids = clouds(60), clouds(8, seed=1) * 5
     losses = []
     for iterations in range(8):
-        moved = kmeans.lloyd(tf.constant(data), tf.constant(centroids), iterations, SEED)
+        moved = kmeans.lloyd([tf.constant(data)], tf.constant(centroids), iterations, SEED)
         losses.append(squared_distances(data, moved.numpy()).min(axis=1).sum())
     assert all(after <= before * (1 + 1e-6) for before, after in zip(losses, losses[1:], strict=False))
     assert losses[-1] < 0.5 * losses[0]
@@ -60,14 +69,14 @@ def test_the_objective_never_rises() -> None:
 def test_separate_groups_are_found() -> None:
     centers = np.array([[0, 0, 0], [100, 0, 0], [0, 100, 0]], np.float32)
     data = np.concatenate([center + clouds(10, seed=i) for i, center in enumerate(centers)])
-    found = kmeans.lloyd(tf.constant(data), tf.constant(data[[0, 10, 20]]), 5, SEED).numpy()
+    found = kmeans.lloyd([tf.constant(data)], tf.constant(data[[0, 10, 20]]), 5, SEED).numpy()
     np.testing.assert_allclose(found, [data[i : i + 10].mean(axis=0) for i in (0, 10, 20)], rtol=1e-3, atol=1e-3)
 
 
 def test_a_centroid_without_points_moves_to_a_point() -> None:
     data = clouds(20)
     start = np.concatenate([clouds(2, seed=1), np.full([1, 3], 1e6, np.float32)])
-    moved = kmeans.lloyd(tf.constant(data), tf.constant(start), 1, SEED).numpy()
+    moved = kmeans.lloyd([tf.constant(data)], tf.constant(start), 1, SEED).numpy()
     assert np.all(np.isfinite(moved))
     assert squared_distances(data, moved[2:]).min() == 0
 
@@ -75,10 +84,10 @@ def test_a_centroid_without_points_moves_to_a_point() -> None:
 def test_equal_starts_part_in_the_first_iteration() -> None:
     """Centroids drawn twice from one point must not be sent back to it by the draw that put them there."""
     data, seed = tf.constant(clouds(50)), tf.constant([2, 3], tf.int32)
-    start = kmeans.random_points(data, 30, seed)
+    start = kmeans.random_points([data], 30, seed)
     spare = np.setdiff1d(np.arange(30), kmeans.assign(data, start))
     assert len(spare) > 5
-    moved = kmeans.lloyd(data, start, 1, seed).numpy()[spare]
+    moved = kmeans.lloyd([data], start, 1, seed).numpy()[spare]
     assert np.sum(np.any(moved != start.numpy()[spare], axis=1)) >= len(spare) - 1
 
 
@@ -86,13 +95,13 @@ def test_equal_starts_part_in_the_first_iteration() -> None:
 def test_seeds_of_either_width_give_the_same_in_a_graph_as_outside(dtype: tf.DType) -> None:
     data, start = tf.constant(clouds(20)), tf.fill([6, 3], 1e6)
     seed = tf.constant([5, 7], dtype)
-    traced = tf.function(lambda: kmeans.lloyd(data, start, 3, seed), autograph=False)
-    np.testing.assert_array_equal(traced(), kmeans.lloyd(data, start, 3, seed))
+    traced = tf.function(lambda: kmeans.lloyd([data], start, 3, seed), autograph=False)
+    np.testing.assert_array_equal(traced(), kmeans.lloyd([data], start, 3, seed))
 
 
 def test_random_points_are_points() -> None:
     data = clouds(5)
-    drawn = kmeans.random_points(tf.constant(data), 200, SEED).numpy()
+    drawn = kmeans.random_points([tf.constant(data)], 200, SEED).numpy()
     assert drawn.shape == (200, 3)
     distances = squared_distances(drawn, data)
     assert np.all(distances.min(axis=1) == 0)

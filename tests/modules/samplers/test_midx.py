@@ -56,7 +56,7 @@ def closed_form(
 def test_log_prob_and_draws_are_those_of_the_closed_form(codewords: int, temperature: float, within_cell: str) -> None:
     candidates, codebooks, query = normals(ITEMS + 1, WIDTH), normals(2, codewords, HALF, seed=1), normals(2, WIDTH)
     sampler = make_sampler(codewords, temperature, within_cell=within_cell)
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     # With K^2 >= 16 cells for 60 items, and 1,024 at K = 32, many cells are empty.
     assert sampler.diagnostics()["occupied_cells"] < 1
     expected = closed_form(candidates, codebooks, query, temperature, item_weights(within_cell))
@@ -87,7 +87,7 @@ def test_the_papers_two_draws_have_the_same_law(within_cell: str) -> None:
     expected = of_first[:, np.newaxis] * of_second
 
     sampler = make_sampler(codewords, temperature, within_cell=within_cell)
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     stated = np.zeros_like(expected)
     np.add.at(stated, tuple(codes), np.exp(sampler.log_prob(query[np.newaxis], ALL).numpy()[0]))
     np.testing.assert_allclose(stated, expected, rtol=1e-4, atol=1e-7)
@@ -103,7 +103,7 @@ def test_items_of_a_cell_are_alike_and_empty_cells_are_never_drawn() -> None:
     codebooks = np.zeros([2, 3, HALF], np.float32)
     codebooks[:, 1], codebooks[:, 2] = 10.0, 1e3
     sampler = make_sampler(3, corpus=tiny.make_corpus(4))
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     assert float(sampler.diagnostics()["occupied_cells"]) == pytest.approx(2 / 9)
     query = np.zeros([1, WIDTH], np.float32)
     # exp(0) for items 1 and 2, exp(10 * 2 * 0.1) for items 3 and 4; nothing for the words at 1,000.
@@ -122,7 +122,7 @@ def test_items_of_a_cell_are_drawn_by_their_counts_and_untaken_ones_as_if_taken_
     codebooks = np.stack([np.zeros([2, HALF]), np.zeros([2, HALF])]).astype(np.float32)
     codebooks[:, 1] = 10.0
     sampler = make_sampler(2, corpus=corpus, within_cell="popularity")
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     query = np.zeros([1, WIDTH], np.float32)
     query[:, [0, HALF]] = 0.1
     weights = np.array([7, 1, 2 * np.exp(2), np.exp(2), 3])
@@ -138,7 +138,7 @@ def test_rare_items_behind_a_common_one_are_within_reach() -> None:
     counts = np.ones(items + 1, np.float32)
     counts[1] = 1e8
     sampler = make_sampler(1, corpus=Corpus(counts, 3), within_cell="popularity")
-    sampler.set_codebooks(tf.zeros([items + 1, WIDTH]), tf.zeros([2, 1, HALF]))
+    sampler.set_codebooks([tf.zeros([items + 1, WIDTH])], tf.zeros([2, 1, HALF]))
     ids = sampler.sample(tf.zeros([1, WIDTH]), draws, SEED).ids.numpy()[0]
     rare = ids[ids > 1]
     # One draw in a thousand: a binomial of mean 200 stays within 5 standard deviations, and spreads over the items.
@@ -152,7 +152,7 @@ def test_huge_logits_are_drawn_and_stay_finite(scale: float) -> None:
     candidates, codebooks = normals(ITEMS + 1, WIDTH), normals(2, 8, HALF, seed=1)
     query = scale * normals(3, WIDTH, seed=2)
     sampler = make_sampler(8)
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     draws = sampler.sample(tf.constant(query), 200, SEED)
     assert np.all(np.isfinite(draws.log_q))
     log_q = sampler.log_prob(tf.constant(query), ALL).numpy()
@@ -165,10 +165,10 @@ def test_high_temperature_is_uniform_and_low_is_the_best_cell() -> None:
     candidates, codebooks, query = normals(ITEMS + 1, WIDTH), normals(2, 4, HALF, seed=1), normals(2, WIDTH)
     hot, cold = make_sampler(4, 1e6), make_sampler(4, 1e-3)
     for sampler in (hot, cold):
-        sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+        sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     np.testing.assert_allclose(hot.log_prob(query, ALL), np.full([2, ITEMS], -np.log(ITEMS)), atol=1e-4)
     popular = make_sampler(4, 1e6, within_cell="popularity")
-    popular.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    popular.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     weights = item_weights("popularity")
     np.testing.assert_allclose(popular.log_prob(query, ALL), [np.log(weights / weights.sum())] * 2, atol=1e-4)
     log_q = closed_form(candidates, codebooks, query, 1.0)
@@ -189,7 +189,7 @@ def test_padding_takes_no_part() -> None:
     found = []
     for table in (candidates, moved):
         sampler = make_sampler(4)
-        sampler.set_codebooks(tf.constant(table), tf.constant(codebooks))
+        sampler.set_codebooks([tf.constant(table)], tf.constant(codebooks))
         found.append(sampler.log_prob(query, ALL))
     np.testing.assert_array_equal(*found)
 
@@ -200,7 +200,7 @@ def test_a_refresh_clusters_the_items() -> None:
     candidates = np.repeat(np.tile(signs, [15, 1]), HALF, axis=1)
     candidates = np.concatenate([np.zeros([1, WIDTH], np.float32), candidates])
     sampler = make_sampler(2)
-    sampler.refresh(tf.constant(candidates))
+    sampler.refresh([tf.constant(candidates)])
     assert float(sampler.diagnostics()["occupied_cells"]) == 1
     assert float(sampler.diagnostics()["codebook_residual"]) == pytest.approx(0, abs=1e-6)
     # Codewords equal to the items make the proposal exact.
@@ -216,16 +216,29 @@ def test_refreshes_start_from_the_last_codebooks() -> None:
     sampler = make_sampler(4)
     residuals = []
     for _ in range(8):
-        sampler.refresh(candidates)
+        sampler.refresh([candidates])
         residuals.append(float(sampler.diagnostics()["codebook_residual"]))
     assert all(after <= before + 1e-6 for before, after in zip(residuals, residuals[1:], strict=False))
     ids, query = ALL, tf.constant(normals(2, WIDTH))
     before = sampler.log_prob(query, ids)
     # Lloyd's iterations have come to rest; a random start would end elsewhere.
-    sampler.refresh(candidates)
+    sampler.refresh([candidates])
     np.testing.assert_array_equal(sampler.log_prob(query, ids), before)
-    sampler.refresh(candidates + 0.01)
+    sampler.refresh([candidates + 0.01])
     assert 0 < np.abs(sampler.log_prob(query, ids) - before).max() < 0.5
+
+
+@pytest.mark.parametrize("sizes", [[2, ITEMS - 1], [20, 20, ITEMS - 39]])
+def test_a_refresh_does_not_feel_the_parts(sizes: list[int]) -> None:
+    candidates, query = normals(ITEMS + 1, WIDTH), tf.constant(normals(2, WIDTH))
+    whole, parted = make_sampler(4), make_sampler(4)
+    for _ in range(2):
+        whole.refresh([tf.constant(candidates)])
+        parted.refresh([tf.Variable(part) for part in np.split(candidates, np.cumsum(sizes)[:-1])])
+    np.testing.assert_allclose(parted.log_prob(query, ALL), whole.log_prob(query, ALL), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(parted.sample(query, 50, SEED).ids, whole.sample(query, 50, SEED).ids)
+    for name, value in whole.diagnostics().items():
+        assert float(parted.diagnostics()[name]) == pytest.approx(float(value), rel=1e-5), name
 
 
 def test_codebook_residual_is_the_missed_share_of_the_energy() -> None:
@@ -233,7 +246,7 @@ def test_codebook_residual_is_the_missed_share_of_the_energy() -> None:
     words = [codebooks[h][nearest(half, codebooks[h])] for h, half in enumerate(np.split(candidates[1:], 2, axis=1))]
     missed = ((candidates[1:] - np.concatenate(words, axis=1)) ** 2).sum()
     sampler = make_sampler(4)
-    sampler.set_codebooks(tf.constant(candidates), tf.constant(codebooks))
+    sampler.set_codebooks([tf.constant(candidates)], tf.constant(codebooks))
     found = float(sampler.diagnostics()["codebook_residual"])
     assert found == pytest.approx(missed / (candidates[1:] ** 2).sum(), rel=1e-5)
 
@@ -241,7 +254,7 @@ def test_codebook_residual_is_the_missed_share_of_the_energy() -> None:
 @pytest.mark.parametrize("within_cell", WITHIN_CELL)
 def test_the_index_is_in_the_checkpoint(tmp_path, within_cell: str) -> None:
     saved, restored = (make_sampler(4, within_cell=within_cell) for _ in range(2))
-    saved.refresh(tf.constant(normals(ITEMS + 1, WIDTH)))
+    saved.refresh([tf.constant(normals(ITEMS + 1, WIDTH))])
     path = tf.train.Checkpoint(sampler=saved).save(str(tmp_path / "sampler"))
     tf.train.Checkpoint(sampler=restored).restore(path).assert_consumed()
     query = tf.constant(normals(2, WIDTH))

@@ -34,7 +34,7 @@ def test_no_weight_exceeds_the_items_by_the_share() -> None:
     # At a temperature of 0.001 MIDX alone gives most items next to no probability.
     midx = MIDXSampler(tiny.make_corpus(ITEMS), 8, MIDXSampler.Options(codewords=4, temperature=0.001), seed=1)
     mixture = UniformMixture(midx, ITEMS, 0.25)
-    mixture.refresh(tf.random.stateless_normal([ITEMS + 1, 8], [1, 2]))
+    mixture.refresh([tf.random.stateless_normal([ITEMS + 1, 8], [1, 2])])
     query = tf.random.stateless_normal([3, 8], [3, 4])
     largest = np.log(ITEMS / 0.25)
     assert np.max(-mixture.log_prob(query, ALL)) <= largest + 1e-3
@@ -45,7 +45,7 @@ def test_refreshes_reach_the_proposal() -> None:
     midx = MIDXSampler(tiny.make_corpus(ITEMS), 8, MIDXSampler.Options(codewords=4, refresh_steps=7), seed=1)
     mixture = UniformMixture(midx, ITEMS, 0.25)
     assert mixture.refresh_steps == 7
-    mixture.refresh_when_due(lambda: tf.random.stateless_normal([ITEMS + 1, 8], [1, 2]), tf.constant(7, tf.int64))
+    mixture.refresh_when_due(lambda: [tf.random.stateless_normal([ITEMS + 1, 8], [1, 2])], tf.constant(7, tf.int64))
     assert mixture.diagnostics()["codebook_residual"] > 0
     assert len(mixture.weights) == len(midx.weights)
 

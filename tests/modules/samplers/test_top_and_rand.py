@@ -20,7 +20,7 @@ QUERY = tf.constant(RNG.normal(size=[3, WIDTH]), tf.float32)
 def make_sampler(pool_size: int, corrected: bool = True) -> TopAndRandSampler:
     options = TopAndRandSampler.Options(pool_size=pool_size, corrected=corrected)
     sampler = TopAndRandSampler(tiny.make_corpus(ITEMS), WIDTH, options, seed=1)
-    sampler.refresh(tf.constant(CANDIDATES))
+    sampler.refresh([tf.constant(CANDIDATES)])
     return sampler
 
 
@@ -60,7 +60,7 @@ def test_refreshes_reach_the_pool() -> None:
         tiny.make_corpus(ITEMS), WIDTH, TopAndRandSampler.Options(pool_size=5, refresh_steps=7), seed=1
     )
     assert sampler.refresh_steps == 7
-    sampler.refresh_when_due(lambda: tf.constant(CANDIDATES), tf.constant(7, tf.int64))
+    sampler.refresh_when_due(lambda: [tf.constant(CANDIDATES)], tf.constant(7, tf.int64))
     np.testing.assert_allclose(np.exp(sampler.log_prob(QUERY, ALL)), expected_probabilities(5)[:, 1:], rtol=1e-5)
 
 

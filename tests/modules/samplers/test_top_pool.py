@@ -18,7 +18,7 @@ QUERY = RNG.normal(size=[3, WIDTH]).astype(np.float32)
 
 def make_sampler(pool_size: int = POOL, candidates: np.ndarray = CANDIDATES) -> TopPool:
     sampler = TopPool(tiny.make_corpus(ITEMS), WIDTH, pool_size, refresh_steps=1)
-    sampler.refresh(tf.constant(candidates))
+    sampler.refresh([tf.constant(candidates)])
     return sampler
 
 
@@ -50,7 +50,7 @@ def test_among_equals_the_smaller_ids_are_in_the_pool() -> None:
 
 def test_the_pool_is_that_of_the_last_refresh() -> None:
     sampler, moved = make_sampler(), -CANDIDATES
-    sampler.refresh(tf.constant(moved))
+    sampler.refresh([tf.constant(moved)])
     for row, pool in zip(sampler.sample(tf.constant(QUERY), 500, SEED).ids.numpy(), best(moved), strict=True):
         assert set(row) == set(pool)
 

@@ -21,7 +21,7 @@ QUERY = tf.constant(RNG.normal(size=[3, WIDTH]), tf.float32)
 
 def make_sampler(pool_size: int = POOL) -> TopRandSampler:
     sampler = TopRandSampler(tiny.make_corpus(ITEMS), WIDTH, TopRandSampler.Options(pool_size=pool_size), seed=1)
-    sampler.refresh(tf.constant(CANDIDATES))
+    sampler.refresh([tf.constant(CANDIDATES)])
     return sampler
 
 
@@ -55,7 +55,7 @@ def test_corrs_losses_are_plain_softmaxes(shared_draws: int) -> None:
         algorithm={"name": "corr", "shared_draws": shared_draws, "mask_accidental_hits": False},
     )
     tiny.randomise(model.retriever)
-    model.sampler.refresh(model.retriever.all_candidates())
+    model.sampler.refresh(model.retriever.candidate_parts())
     context, positives = tiny.make_context([1, 2, 3], [[], [], []]), tf.constant([4, 1, 9], tf.int64)
     proposals = model.propose(context, positives, SEED)
     np.testing.assert_array_equal(proposals.positive_log_q, np.zeros(3))

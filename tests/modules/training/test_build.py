@@ -5,7 +5,7 @@ import pytest
 
 from modules.samplers.midx import MIDXSampler
 from modules.samplers.mixture import UniformMixture
-from modules.training.build import build_model, check_corpus, check_tasks
+from modules.training.build import build_model, check_corpus, check_scores, check_tasks
 from tests.modules import tiny
 from tests.modules.cooperation.test_base import CONTEXT, POSITIVES
 
@@ -62,3 +62,36 @@ def test_the_corpus_must_hold_what_is_asked_of_it(key: str) -> None:
 
 def test_all_candidates_fit_every_corpus() -> None:
     check_corpus(tiny.make_config(candidates="all"), tiny.make_corpus(5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampler": {"name": "exact"}}, r"`model.sampler` must be one of \['midx', 'popularity', 'uniform'\] for a"),
+        ({"sampler": {"name": "toprand", "pool_size": 5}}, "Received: 'toprand' with {'pool_size': 5}"),
+        ({"sampler": {"name": "top_and_rand", "pool_size": 5}}, "Received: 'top_and_rand'"),
+        ({"algorithm": {"name": "retriever_only"}}, r"`model.algorithm` must be one of \['corr', "),
+        ({"algorithm": {"name": "masked_items"}}, "Received: 'masked_items'"),
+        ({"candidates": "all"}, "`model.candidates` must be a number for a corpus of 1100000 items and batches of 256"),
+    ],
+)
+def test_no_batch_is_scored_against_a_corpus_too_large_for_it(change: dict, message: str) -> None:
+    config = tiny.make_config(**change)
+    check_scores(config, 256, 1_000_000)
+    check_scores(config, 200, 1_100_000)
+    with pytest.raises(ValueError, match=message):
+        check_scores(config, 256, 1_100_000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sampler": tiny.MIDX},
+        {"sampler": {"name": "popularity"}},
+        {"algorithm": {"name": "rankflow"}},
+        {"retriever": {"name": "dssm"}},
+        {"algorithm": {"name": "retriever_only", "loss": "bpr"}},
+    ],
+)
+def test_what_scores_draws_alone_goes_with_any_corpus(change: dict) -> None:
+    check_scores(tiny.make_config(**change), 4096, 100_000_000)

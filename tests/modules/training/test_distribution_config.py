@@ -15,8 +15,18 @@ def test_what_is_distributed_is_written_and_read() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"strategy": "parameter_server"}, "`strategy`: Input should be 'none', 'mirrored' or 'multi_worker'."),
-        ({"local_workers": 2}, "`local_workers` must be left out unless `strategy` is 'multi_worker'."),
+        ({"strategy": "horovod"}, "`strategy`: Input should be 'none', 'mirrored', 'multi_worker' or 'parameter_se"),
+        ({"local_workers": 2}, "`local_workers` must be left out unless `strategy` is 'multi_worker' or 'parameter_s"),
+        (
+            {"strategy": "parameter_server", "local_workers": 2},
+            "`local_servers` must be set where `strategy` is 'parameter_server' with `local_workers`",
+        ),
+        (
+            {"strategy": "parameter_server", "local_servers": 2},
+            "Received: 2 with strategy 'parameter_server' and local",
+        ),
+        ({"strategy": "multi_worker", "local_workers": 2, "local_servers": 1}, "Received: 1 with strategy 'multi_wor"),
+        ({"min_shard_bytes": 0}, "`min_shard_bytes`: Input should be greater than or equal to 1."),
         ({"strategy": "mirrored", "local_workers": 1}, "Received: 1 with strategy 'mirrored'."),
         ({"strategy": "multi_worker", "local_workers": 0}, "`local_workers`: Input should be greater than or equal"),
         ({"restarts": -1}, "`restarts`: Input should be greater than or equal to 0. Received: -1."),

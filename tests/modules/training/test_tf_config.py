@@ -49,11 +49,11 @@ def test_a_local_cluster_is_written_as_it_is_read(monkeypatch: pytest.MonkeyPatc
         (json.dumps({"cluster": WORKERS}), "`TF_CONFIG` must have `cluster` and `task`"),
         (
             json.dumps({"cluster": WORKERS, "task": {"type": "evaluator", "index": 0}}),
-            "`TF_CONFIG`: `task.type`: Input should be 'chief' or 'worker'. Received: 'evaluator'",
+            "`TF_CONFIG`: `task.type`: Input should be 'chief', 'worker' or 'ps'. Received: 'evaluator'",
         ),
         (
-            json.dumps({"cluster": {"ps": ["a:1"]}, "task": {"type": "worker", "index": 0}}),
-            "`TF_CONFIG`: `cluster.ps.*`: Input should be 'chief' or 'worker'. Received: 'ps'",
+            json.dumps({"cluster": {"master": ["a:1"]}, "task": {"type": "worker", "index": 0}}),
+            "`TF_CONFIG`: `cluster.master.*`: Input should be 'chief', 'worker' or 'ps'. Received: 'master'",
         ),
         (json.dumps({"cluster": WORKERS, "task": {"type": "worker"}}), "`TF_CONFIG`: `task.index`: Field required"),
         (
@@ -83,3 +83,28 @@ def test_a_wrong_one_is_answered_with_what_was_expected(
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=message):
         read_tf_config()
+
+
+def test_parameter_servers_come_last_and_the_first_port_is_the_chiefs() -> None:
+    tasks = local_cluster([1, 2, 3], [4, 5])
+    assert tasks[0].cluster["chief"] == ["localhost:1"]
+    assert [task.name(task.worker) for task in tasks] == [
+        "chief 0 (localhost:1)",
+        "worker 0 (localhost:2)",
+        "worker 1 (localhost:3)",
+        "ps 0 (localhost:4)",
+        "ps 1 (localhost:5)",
+    ]
+    assert [task.serves for task in tasks] == [False, True, True, True, True]
+    assert not any(task.serves for task in local_cluster([1, 2]))
+
+
+def test_a_cluster_is_held_against_its_strategy() -> None:
+    with_servers, without = local_cluster([1, 2], [3])[0], local_cluster([1, 2])[0]
+    with_servers.check("parameter_server")
+    without.check("multi_worker")
+    with pytest.raises(ValueError, match="`cluster` must hold no `ps` unless .*Received: .*'multi_worker'"):
+        with_servers.check("multi_worker")
+    for lacking in (without, local_cluster([1], [3])[0]):
+        with pytest.raises(ValueError, match="one `chief`, and at least one `worker` and one `ps`"):
+            lacking.check("parameter_server")
