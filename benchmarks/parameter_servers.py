@@ -30,12 +30,12 @@ class Sizes:
     """What is trained on; the tables are of `items` x `embedding_dim`, one in each stage."""
 
     items: tuple[int, ...] = (100_000, 500_000)
-    users: int = 400
+    users: int = 100
     interactions_a_user: int = 30
     batch_size: int = 256
     embedding_dim: int = 64
     servers: int = 2
-    epochs: int = 3
+    epochs: int = 2
 
 
 _QUICK = Sizes(items=(500,), users=40, interactions_a_user=6, batch_size=50, embedding_dim=8, epochs=2)

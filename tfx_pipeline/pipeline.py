@@ -23,6 +23,7 @@ from tfx_pipeline.config import PipelineConfig
 from tfx_pipeline.drift import drift_checks
 from tfx_pipeline.evaluation import eval_config
 from tfx_pipeline.schemas import write_schema_for
+from tfx_pipeline.statistics import statistics_options
 
 
 def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipeline:
@@ -94,7 +95,9 @@ def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.d
     examples = example_gen.outputs["examples"]
 
     # Nothing is trained on data that does not fit the curated schema.
-    statistics_gen = tfx.components.StatisticsGen(examples=examples, exclude_splits=[names.CATALOG])
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=examples, stats_options=statistics_options(), exclude_splits=[names.CATALOG]
+    )
     schema_path = write_schema_for(config)
     schema = tfx.components.ImportSchemaGen(schema_file=schema_path)
     validator = tfx.components.ExampleValidator(

@@ -35,13 +35,19 @@ def population(
     statistics: Statistics | None = None,
 ) -> Population:
     """Returns users and items; where their numbers are left open, in the proportions of the paper's Taobao set."""
+    usual_users, usual_items = proportions(interactions)
     return Population(
         interactions,
-        max(1, round(USERS_SHARE * interactions)) if users is None else users,
-        max(1, round(ITEMS_SHARE * interactions)) if items is None else items,
+        usual_users if users is None else users,
+        usual_items if items is None else items,
         seed,
         statistics or Statistics(),
     )
+
+
+def proportions(interactions: int) -> tuple[int, int]:
+    """Returns the numbers of users and of items that go with `interactions` in the paper's Taobao set."""
+    return max(1, round(USERS_SHARE * interactions)), max(1, round(ITEMS_SHARE * interactions))
 
 
 def generate(source: Population, path: Path, order: Order = "user") -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.capacity import __main__ as command
 from benchmarks.capacity import growth, items
 from benchmarks.capacity.data_half import COMPONENTS, configuration, run_component
-from benchmarks.capacity.generate import generate, population
+from benchmarks.capacity.generate import generate, population, proportions
 from benchmarks.capacity.growth import (
     Line,
     data_half_table,
@@ -140,6 +141,22 @@ def test_a_component_is_measured_at_its_work(tmp_path: Path) -> None:
     report_of_data = read_report(str(artifact))
     assert report_of_data["rows"]["read"] == 6_000
     assert report_of_data["splits"]["test"]["users"] > 50
+
+
+def test_users_and_items_can_be_held_while_interactions_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "COMPONENTS", {})
+    command.main(["--population", "10000", "--sizes", "12000", "20000", "--items", "--root", str(tmp_path)])
+    root = tmp_path / "population-10000"
+    users, least_items = proportions(10_000)[0], 0.9 * proportions(10_000)[1]
+    for size in (12_000, 20_000):
+        lines = (root / str(size) / "UserBehavior.csv").read_text().splitlines()
+        assert len(lines) == size
+        assert len({line.split(",")[0] for line in lines}) == users
+        assert least_items < len({line.split(",")[1] for line in lines}) <= proportions(10_000)[1]
+    assert [(made.name, made.size) for made in Results(root / "results.jsonl").cells] == [
+        ("Generator", 12_000),
+        ("Generator", 20_000),
+    ]
 
 
 def test_every_stage_of_many_items_is_measured() -> None:
