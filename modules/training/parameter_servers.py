@@ -1,5 +1,6 @@
 """Training with the large tables in shards on parameter servers, by workers that step each for itself."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -13,7 +14,7 @@ from modules.config import DistributionConfig
 from modules.cooperation.base import TwoStageModel
 from modules.training.cluster import Batches, Cluster
 from modules.training.inputs import TrainingExamples
-from modules.training.job import find_job, job_text
+from modules.training.job import job_text
 from modules.training.rendezvous import meet
 from modules.training.tf_config import TaskConfig
 
@@ -124,6 +125,8 @@ def serve(task: TaskConfig, directory: str) -> None:
             "An earlier process may still be running."
         ) from error
     logging.info("%s serves at %s.", task.name(task.worker), server.target)
-    text = job_text(directory)
-    while find_job(directory) is not None and job_text(directory) == text:
-        time.sleep(_POLL_SECONDS)
+    # The Trainer may take it back at any moment.
+    with contextlib.suppress(tf.errors.NotFoundError):
+        text = job_text(directory)
+        while job_text(directory) == text:
+            time.sleep(_POLL_SECONDS)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from modules.config import DistributionConfig
 from modules.training.fit import FitResult, fit
-from modules.training.job import Job, find_job, write_job
+from modules.training.job import Job, find_job, remove_job, write_job
 from modules.training.processes import AGAIN, WRONG
 from modules.training.rendezvous import free_ports
 from modules.training.tf_config import TaskConfig, local_cluster
@@ -131,6 +131,17 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     worker = start(task, WORKER, "--job", str(tmp_path), "--with-parent")
     worker.stdin.close()
     assert worker.wait(BOUND_SECONDS) == AGAIN
+
+
+def test_a_parameter_server_serves_until_the_job_is_taken_back(data: Path, tmp_path: Path) -> None:
+    training = runs.training_config(distribution=DistributionConfig(strategy="parameter_server"))
+    write_job(Job(tiny.make_config(**runs.SEQUENTIAL), training, runs.training_data(data)), str(tmp_path))
+    *_, task = local_cluster(free_ports(2), free_ports(1))
+    server = start(task, WORKER, "--job", str(tmp_path))
+    assert any(f"ps 0 ({task.cluster['ps'][0]}) serves at" in line for line in server.stdout)
+    assert server.poll() is None
+    remove_job(str(tmp_path))
+    assert server.wait(BOUND_SECONDS) == 0
 
 
 def test_a_worker_says_what_is_wrong_with_its_cluster(tmp_path: Path) -> None:
