@@ -17,16 +17,7 @@ from modules.tuning.hyperparameters import to_point
 from modules.tuning.search import JointTuner
 from modules.tuning.space import settings_at
 from modules.tuning.trials import Trials
-from tests.modules.training import runs
 from tests.modules.tuning import searches
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the training and validation examples."""
-    folder = tmp_path_factory.mktemp("examples")
-    runs.write_data(folder)
-    return folder
 
 
 class Search(NamedTuple):
