@@ -1,5 +1,6 @@
 """Ctrl-C and its like, met by programs and by a whole run through TFX's command line."""
 
+import functools
 import os
 import re
 import signal
@@ -39,16 +40,19 @@ except interruption.Interrupted as interrupted:
 """
 
 
-def _start(program: str, ignored: signal.Signals | None = None) -> subprocess.Popen:
-    def ignore() -> None:
-        signal.signal(ignored, signal.SIG_IGN)
+def _set_signals(ignored: signal.Signals | None = None) -> None:
+    """In a new process: whatever started the tests may ignore some signals, as nohup does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
 
+
+def _start(program: str, ignored: signal.Signals | None = None) -> subprocess.Popen:
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=ignore if ignored else None,
+        preexec_fn=functools.partial(_set_signals, ignored),
     )
     assert process.stdout.readline() == "ready\n"
     return process
@@ -117,7 +121,8 @@ def test_a_second_run_is_refused_and_the_first_is_stopped(tmp_path: Path) -> Non
     config = load_config(config_path)
     make_run = [sys.executable, "-m", "tfx_pipeline.run", "--config", str(config_path)]
     tfx_run_create = [sys.executable, local_runner.__file__]
-    with subprocess.Popen(make_run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as first:
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(make_run, **output, preexec_fn=_set_signals) as first:
         printed = ""
         for line in first.stdout:
             printed += line
