@@ -90,7 +90,7 @@ def _compiled_draws(sampler: Sampler, query: tf.Tensor, num_draws: int) -> Calla
 
 
 def _compiled_refresh(sampler: Sampler, candidates: tf.Tensor) -> Callable[[], object]:
-    return functools.partial(tf.function(sampler.refresh, autograph=False), candidates)
+    return functools.partial(tf.function(sampler.refresh, autograph=False), [candidates])
 
 
 def draws_table(measured: Mapping[int, Measured], draws_a_call: int) -> str:
