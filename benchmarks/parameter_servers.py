@@ -16,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from benchmarks import command
+from benchmarks.capacity.process import status_bytes
 from benchmarks.workload import popular_corpus, write_users
 from modules.config import DistributionConfig, ModelConfig, TrainingConfig
 from modules.training.data import TrainingData
@@ -63,7 +64,7 @@ class _Peaks(tf.keras.callbacks.Callback):
         self.peaks: dict[str, int] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.peaks |= {task: _peak(process) for task, process in task_processes().items()}
+        self.peaks |= {task: status_bytes("VmHWM", process) for task, process in task_processes().items()}
 
 
 def task_processes() -> dict[str, int]:
@@ -76,11 +77,6 @@ def task_processes() -> dict[str, int]:
             task = json.loads(settings.partition("=")[2])["task"]
             tasks[f"{task['type']} {task['index']}"] = int(child)
     return tasks
-
-
-def _peak(pid: int | str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def train(sizes: Sizes, items: int, folder: str, servers: int) -> Training:
@@ -100,7 +96,7 @@ def train(sizes: Sizes, items: int, folder: str, servers: int) -> Training:
         fit(ModelConfig(embedding_dim=sizes.embedding_dim), training, data, checkpoints, [peaks])
         history = read_history(checkpoints)
     if not servers:
-        peaks.peaks = {_ALONE: _peak("self")}
+        peaks.peaks = {_ALONE: status_bytes("VmHWM")}
     return Training(peaks.peaks, min(entry["seconds"] for entry in history), history[-1]["loss"])
 
 

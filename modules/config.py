@@ -283,9 +283,14 @@ class DistributionConfig(Section):
     restarts: int = pydantic.Field(3, ge=0)
     """How often workers that died are started again, each time from the last finished epoch."""
 
+    @property
+    def in_processes(self) -> bool:
+        """Whether processes of their own train, which find each other through `TF_CONFIG`."""
+        return self.strategy in ("multi_worker", "parameter_server")
+
     @pydantic.model_validator(mode="after")
     def _workers_are_of_the_strategy(self) -> "DistributionConfig":
-        if self.local_workers is not None and self.strategy not in ("multi_worker", "parameter_server"):
+        if self.local_workers is not None and not self.in_processes:
             raise ValueError(
                 "`local_workers` must be left out unless `strategy` is 'multi_worker' or 'parameter_server'. "
                 f"Received: {self.local_workers} with strategy {self.strategy!r}."

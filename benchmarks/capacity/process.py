@@ -40,9 +40,9 @@ def measure(work: Callable[[], Result]) -> tuple[Result, Taken]:
         raise RuntimeError("Peaks of memory must be read from Linux's /proc. Received: a system without it.")
     # 5 sets the peak back to what is resident now. `ru_maxrss` cannot be set back, and a process inherits its parent's.
     Path("/proc/self/clear_refs").write_text("5")
-    base, cpu, wall = _status("VmRSS"), _cpu_seconds(), time.perf_counter()
+    base, cpu, wall = status_bytes("VmRSS"), _cpu_seconds(), time.perf_counter()
     result = work()
-    return result, Taken(_cpu_seconds() - cpu, time.perf_counter() - wall, base, _status("VmHWM"))
+    return result, Taken(_cpu_seconds() - cpu, time.perf_counter() - wall, base, status_bytes("VmHWM"))
 
 
 def _cpu_seconds() -> float:
@@ -50,6 +50,7 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def status_bytes(key: str, process: int | str = "self") -> int:
+    """Returns what Linux tells of a process's memory: `VmRSS`, resident now, or `VmHWM`, the most so far."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))

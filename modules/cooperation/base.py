@@ -105,7 +105,6 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
         names = [*self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
         self._means = {name: _EpochMean(name=name) for name in names}
-        self._diagnostic_names = sorted(sampler.diagnostics())
 
     @classmethod
     def corpus_access(cls, options: AlgorithmOptions) -> CorpusAccess:

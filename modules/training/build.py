@@ -16,6 +16,7 @@ from modules.samplers import SAMPLERS
 from modules.samplers.mixture import UniformMixture
 
 _MAX_SCORES = 1 << 28
+"""Scores of a batch over the corpus that a step may hold, 1 GB of them."""
 
 
 def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> None:
@@ -44,7 +45,7 @@ def check_corpus(config: ModelConfig, corpus: Corpus) -> None:
             )
 
 
-def check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: str) -> None:
+def _check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: str) -> None:
     """Raises ValueError where a part of the model reads more of the corpus than is allowed.
 
     Args:
@@ -54,8 +55,8 @@ def check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: s
     """
     for key in ("retriever", "sampler", "algorithm"):
         component = getattr(config, key)
-        if not _reads(key, component.name, component.options) <= set(allowed):
-            able = sorted(name for name in COMPONENTS[key] if _reads(key, name, {}) <= set(allowed))
+        if _access(key, component.name, component.options) not in allowed:
+            able = sorted(name for name in COMPONENTS[key] if _access(key, name, {}) in allowed)
             raise ValueError(
                 f"`model.{key}` must be one of {able} {reason}. Received: {component.name!r} with {component.options}."
             )
@@ -63,20 +64,20 @@ def check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: s
         raise ValueError(f"`model.candidates` must be a number {reason}. Received: 'all'.")
 
 
-def _reads(key: str, name: str, options: Mapping[str, Any]) -> set[CorpusAccess]:
+def _access(key: str, name: str, options: Mapping[str, Any]) -> CorpusAccess:
     registry = COMPONENTS[key]
-    return {registry[name].corpus_access(registry.options(name, options))}
+    return registry[name].corpus_access(registry.options(name, options))
 
 
 def check_shards(config: ModelConfig) -> None:
     """Raises ValueError where a part of the model needs tables in one piece."""
-    check_access(config, ["rows"], "where tables lie in shards (`training.distribution.strategy: parameter_server`)")
+    _check_access(config, ["rows"], "where tables lie in shards (`training.distribution.strategy: parameter_server`)")
 
 
 def check_scores(config: ModelConfig, batch_size: int, num_items: int) -> None:
     """Raises ValueError where a batch would be scored against a corpus too large for it."""
     if batch_size * num_items > _MAX_SCORES:
-        check_access(
+        _check_access(
             config,
             ["rows", "tables"],
             f"for a corpus of {num_items} items and batches of {batch_size} (`training.batch_size`): their matrix of "

@@ -70,7 +70,7 @@ def fit(
     strategy = training.distribution.strategy
     if strategy == "parameter_server":
         check_shards(model_config)
-    if strategy in ("multi_worker", "parameter_server"):
+    if training.distribution.in_processes:
         start = _write_start(model_config, training, data, directory, initialise)
         # Of plain variables: what it gets to read is the same, however it was trained.
         model = _new_model(model_config, training, data)

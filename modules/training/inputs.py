@@ -72,9 +72,7 @@ def read_records(
     """
     specification = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in features}
     which, shares = share
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    if shares > 1:
-        records = records.shard(shares, which)
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP").shard(shares, which)
     return records.batch(batch_size).map(lambda batch: tf.io.parse_example(batch, specification))
 
 

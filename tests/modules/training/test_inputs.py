@@ -115,6 +115,15 @@ def test_every_example_comes_exactly_once_an_epoch(shards: list[str], batch_size
         assert sizes == [batch_size] * (len(expected) // batch_size) + ([rest] if rest else [])
 
 
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_every_example_is_in_one_share_of_an_epoch(shards: list[str], shares: int) -> None:
+    # An epoch of a share is one batch.
+    examples = make_examples(shards, batch_size=100)
+    by_share = [list(examples.epochs(5, share=(tf.constant(n, tf.int64), shares)).take(2)) for n in range(shares)]
+    for epoch in zip(*by_share, strict=True):
+        assert sorted(window for batch in epoch for window in as_windows(batch)) == sorted(all_windows(shards))
+
+
 def test_order_depends_on_seed_and_epoch_alone(shards: list[str]) -> None:
     examples = make_examples(shards)
     first, again, other = (take_epochs(examples, seed, 3) for seed in (5, 5, 6))
