@@ -15,7 +15,7 @@ run: .venv/.installed ## run the pipeline through the TFX CLI; CONFIG=file.yaml,
 	$(BIN)/python -m tfx_pipeline.run --config $(CONFIG) $(if $(DATA),--data $(DATA))
 
 serve: .venv/.installed ## serve what was pushed: TF Serving's REST API on :8501, its gRPC API on :8500
-	$(BIN)/python -m modules.server --model_base_path var/serving_model --rest_api_port 8501 --port 8500
+	$(BIN)/python -m model_server --model_base_path var/serving_model --rest_api_port 8501 --port 8500
 
 demo: .venv/.installed ## the same, and a page on localhost:8501/demo: users, and what each stage makes of them
 	$(BIN)/python -m tfx_pipeline.demo --config $(CONFIG)

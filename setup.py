@@ -7,9 +7,10 @@ setuptools.setup(
     version="0.1.0",
     description="A TFX pipeline that trains TensorFlow Recommenders retrieval and ranking models jointly (CoRR)",
     python_requires=">=3.10,<3.11",
-    packages=setuptools.find_packages(include=["kubeflow*", "modules*", "tfx_pipeline*"]),
+    packages=setuptools.find_packages(include=["kubeflow*", "model_server*", "modules*", "tfx_pipeline*"]),
     package_data={
-        "modules": ["datasets/checksums.tsv", "server/demo/static/*"],
+        "model_server": ["demo/static/*"],
+        "modules": ["data/builders/checksums.tsv"],
         "tfx_pipeline": ["configs/*.yaml", "report/templates/*", "serving/templates/*"],
     },
 )

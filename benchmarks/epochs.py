@@ -17,7 +17,8 @@ from benchmarks.timing import growth_exponent
 from benchmarks.workload import popular_corpus, write_users
 from experiments.config import Cell, Table, load_table
 from experiments.data import prepare
-from modules.config import ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.fit import TrainingData, fit
 
 _METHOD = "corr"

@@ -6,14 +6,14 @@ import functools
 import tensorflow as tf
 
 from benchmarks.peers import ConcatenatedDIN, OnePassExactSampler, RepeatedContextDIN
-from modules.config import ModelConfig
-from modules.context import Context
-from modules.cooperation.corr import CoRR
-from modules.corpus import Corpus
-from modules.rankers.din import DIN
-from modules.retrievers.sasrec import SASRec
-from modules.samplers.base import Sampler
-from modules.samplers.midx import MIDXSampler
+from modules.models.algorithms.corr import CoRR
+from modules.models.config import ModelConfig
+from modules.models.context import Context
+from modules.models.corpus import Corpus
+from modules.models.rankers.din import DIN
+from modules.models.retrievers.sasrec import SASRec
+from modules.models.samplers.base import Sampler
+from modules.models.samplers.midx import MIDXSampler
 
 _SEED = 17
 

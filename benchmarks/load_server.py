@@ -22,7 +22,7 @@ def serving(models: Path, *flags: str) -> Iterator[Target]:
     """Runs a server in a process of its own, on free ports of this machine, while the block runs."""
     log = models / ".log"
     ports = ["--port", "0", "--grpc_port", "0", "--poll_seconds", "0.2"]
-    command = [sys.executable, "-m", "modules.server", "--model-base-path", str(models), *ports, *flags]
+    command = [sys.executable, "-m", "model_server", "--model-base-path", str(models), *ports, *flags]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -18,8 +18,10 @@ import tensorflow as tf
 from benchmarks import command
 from benchmarks.capacity.process import status_bytes
 from benchmarks.workload import popular_corpus, write_users
-from modules.config import DistributionConfig, ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
+from modules.training.distributed.config import DistributionConfig
 from modules.training.fit import fit
 from modules.training.progress import read_history
 

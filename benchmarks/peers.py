@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from modules.config import ModelConfig
-from modules.context import Context
-from modules.corpus import Corpus
-from modules.rankers.din import DIN
-from modules.samplers.base import Draws, gather_columns
-from modules.samplers.exact import ExactSampler
+from modules.models.config import ModelConfig
+from modules.models.context import Context
+from modules.models.corpus import Corpus
+from modules.models.rankers.din import DIN
+from modules.models.samplers.base import Draws, gather_columns
+from modules.models.samplers.exact import ExactSampler
 
 
 class ConcatenatedDIN(DIN):
@@ -53,7 +53,7 @@ class RepeatedContextDIN(ConcatenatedDIN):
 class OnePassExactSampler(ExactSampler):
     """The exact softmax at its cheapest: a step's logits are computed once, and never copied or normalised in place.
 
-    `modules.samplers.exact` asks for them anew at each call; as a peer that would count against it two to four times.
+    `modules.models.samplers.exact` asks for them anew at each call, which would count against it two to four times.
     """
 
     def __init__(self, corpus: Corpus, embedding_dim: int, options: ExactSampler.Options, seed: int) -> None:

@@ -16,12 +16,12 @@ from benchmarks.peers import OnePassExactSampler
 from benchmarks.plots import plot_draws
 from benchmarks.timing import Timing, fastest, growth_exponent
 from benchmarks.workload import popular_corpus
-from modules.corpus import Corpus
-from modules.samplers.base import Sampler
-from modules.samplers.exact import ExactSampler
-from modules.samplers.midx import MIDXSampler
-from modules.samplers.popularity import PopularitySampler
-from modules.samplers.uniform import UniformSampler
+from modules.models.corpus import Corpus
+from modules.models.samplers.base import Sampler
+from modules.models.samplers.exact import ExactSampler
+from modules.models.samplers.midx import MIDXSampler
+from modules.models.samplers.popularity import PopularitySampler
+from modules.models.samplers.uniform import UniformSampler
 
 _EXACT_COPIES = 3
 """How many float32 `[batch, N]` matrices the exact softmax holds at once."""

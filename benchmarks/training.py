@@ -13,7 +13,7 @@ from benchmarks.formulations import FORMULATIONS, PACKAGE, PLAIN, Formulation, T
 from benchmarks.parts import MEASURED, compiled_parts, cpu_seconds_by_part
 from benchmarks.timing import Timing, fastest
 from benchmarks.workload import popular_corpus, training_batch
-from modules.config import Component, ModelConfig
+from modules.models.config import Choice, ModelConfig
 
 
 class Sizes(NamedTuple):
@@ -34,8 +34,8 @@ _QUICK = Sizes(
         embedding_dim=8,
         history_length=5,
         num_negatives=4,
-        retriever=Component(name="sasrec", blocks=1),
-        ranker=Component(name="din", hidden_units=[8]),
+        retriever=Choice(name="sasrec", blocks=1),
+        ranker=Choice(name="din", hidden_units=[8]),
     ),
     formulations=(PACKAGE, PLAIN),
     in_parts=(PACKAGE,),

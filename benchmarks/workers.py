@@ -18,12 +18,14 @@ import tensorflow as tf
 
 from benchmarks import command
 from benchmarks.workload import popular_corpus, write_users
-from modules.config import DistributionConfig, ModelConfig, TrainingConfig
-from modules.training.cluster import Cluster
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
+from modules.training.distributed.cluster import Cluster
+from modules.training.distributed.config import DistributionConfig
+from modules.training.distributed.rendezvous import free_ports
+from modules.training.distributed.tf_config import TaskConfig, local_cluster
 from modules.training.fit import keep_autograph_away, train
-from modules.training.rendezvous import free_ports
-from modules.training.tf_config import TaskConfig, local_cluster
 from modules.training.worker import connect
 
 ALGORITHMS: Mapping[str, Mapping[str, Any]] = {

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from modules.config import TrainingConfig
-from modules.context import Context
-from modules.corpus import Corpus
-from modules.data.examples import make_example
+from modules.data.examples.encoding import make_example
+from modules.models.context import Context
+from modules.models.corpus import Corpus
+from modules.training.config import TrainingConfig
 
 _USERS = 1000
 _VALIDATION_USERS = 100

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from experiments.config import Cell, Point, Table
 from experiments.data import ExperimentData, prepare
-from modules.components import COMPONENTS
+from modules.models.choices import CHOICES
 from modules.training.fit import fit
 from modules.training.inputs import evaluation_users
 from modules.training.progress import MONITOR
@@ -79,14 +79,14 @@ def result_path(table: Table, cell: Cell, folder: Path) -> Path:
     common is trained once, and changed settings are another cell.
     """
     model, training = table.settings(cell)
-    components = {key: getattr(model, key) for key in COMPONENTS}
+    components = {key: getattr(model, key) for key in CHOICES}
     sections = {
         "data": table.datasets[cell.dataset].data.model_dump(exclude={"spans"}),
         "training": training.model_dump(exclude={"warm_start", "distribution"}),
         # With what is left to its default: it makes no difference whether that is written out.
         "model": model.model_dump()
         | {
-            key: COMPONENTS[key].options(component.name, component.options).model_dump()
+            key: CHOICES[key].options(component.name, component.options).model_dump()
             for key, component in components.items()
         },
     }

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 import pydantic
 import yaml
 
-from modules.config import DataConfig, ModelConfig, Section, TrainingConfig, describe_errors
-from modules.overrides import merge, override
+from modules.data.config import DataConfig
+from modules.models.config import ModelConfig
+from modules.section import Section, describe_errors
+from modules.training.config import TrainingConfig
+from modules.tuning.overrides import merge, override
 from tfx_pipeline.config import ConfigError
 
 Point = tuple[tuple[str, Any], ...]

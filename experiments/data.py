@@ -7,8 +7,8 @@ from typing import NamedTuple
 import tensorflow_transform as tft
 from tfx import v1 as tfx
 
-from modules.config import DataConfig
-from modules.data import names
+from modules import names
+from modules.data.config import DataConfig
 from modules.trainer import vocabulary_sizes
 from modules.training.fit import TrainingData
 from modules.training.inputs import read_corpus

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from experiments import report
     from experiments.cells import finished_cells, run_cells
     from experiments.config import load_table
-    from tfx_pipeline import logs
+    from tfx_pipeline.runs import logs
 
     logs.set_up()
     table = load_table(arguments.table)

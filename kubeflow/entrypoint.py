@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from absl import flags
 
     from kubeflow import file_systems
-    from tfx_pipeline import logs
+    from tfx_pipeline.runs import logs
 
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
     parser.add_argument("--executor_class_path", required=True, help="`package.module.Class` of the executor")

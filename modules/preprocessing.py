@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from modules.config import DataConfig, SideFeature
-from modules.data import names
+from modules import names
+from modules.data.config import DataConfig, SideFeature
 
 Inputs = dict[str, tf.Tensor | tf.SparseTensor]
 Outputs = dict[str, tf.SparseTensor]

@@ -9,8 +9,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
-from modules.data import names
-from modules.data.examples import encode, make_example
+from modules import names
+from modules.data.examples.encoding import encode, make_example
 
 SIGNATURE = "serve_tf_examples"
 PARQUET, TFRECORD = "parquet", "tfrecord"

@@ -13,14 +13,18 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.utils import io_utils
 
-from modules.config import DataConfig, EvaluationConfig, ModelConfig, ServingConfig, SideFeature, TrainingConfig
-from modules.cooperation.base import TwoStageModel
-from modules.data import names
+from modules import names
+from modules.data.config import DataConfig, SideFeature
 from modules.environment import require_keras_2
+from modules.export.config import ServingConfig
 from modules.export.index_choice import IndexOptions, choose_index
 from modules.export.server_model import ExportOptions, ServerModel
 from modules.export.towers import Towers
 from modules.export.training_record import TrainingRecord
+from modules.metrics.config import EvaluationConfig
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.fit import TrainingData, fit
 from modules.training.inputs import evaluation_users, read_corpus
 from modules.training.warm_start import BaseModel, WarmStart, find_base

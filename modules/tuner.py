@@ -6,10 +6,12 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from modules.config import DataConfig, ModelConfig, TrainingConfig
-from modules.data import names
+from modules import names
+from modules.data.config import DataConfig
 from modules.environment import require_keras_2
+from modules.models.config import ModelConfig
 from modules.trainer import files_of_split, settings_digest, vocabulary_sizes
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.inputs import read_corpus
 from modules.tuning.config import TunerConfig

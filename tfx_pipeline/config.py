@@ -7,19 +7,16 @@ from typing import Literal
 import pydantic
 import yaml
 
-from modules.config import (
-    DataConfig,
-    EvaluationConfig,
-    ModelConfig,
-    Section,
-    ServingConfig,
-    TrainingConfig,
-    describe_errors,
-)
+from modules.data.config import DataConfig
+from modules.export.config import ServingConfig
+from modules.metrics.config import EvaluationConfig
+from modules.models.config import ModelConfig
+from modules.section import Section, describe_errors
+from modules.training.config import TrainingConfig
 from modules.tuning.config import TunerConfig
 from tfx_pipeline.beam.config import BeamConfig
-from tfx_pipeline.drift_config import DriftConfig, check_drift
 from tfx_pipeline.kubeflow_config import IMAGE_PATTERN, KubeflowConfig
+from tfx_pipeline.spans.config import DriftConfig, check_drift
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "movielens.yaml"
 
@@ -83,14 +80,14 @@ class PipelineConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _stages_fit_the_task(self) -> "PipelineConfig":
-        from modules.training.build import check_tasks
+        from modules.models.build import check_tasks
 
         check_tasks(self.model, self.data.task)
         return self
 
     @pydantic.model_validator(mode="after")
     def _tables_in_shards_are_read_by_rows(self) -> "PipelineConfig":
-        from modules.training.build import check_shards
+        from modules.models.build import check_shards
 
         if self.training.distribution.strategy == "parameter_server":
             check_shards(self.model)

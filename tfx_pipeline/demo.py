@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"--demo_examples={examples}",
     ]
     # A fresh interpreter: reading the metadata has imported TFX, which the server has no use for.
-    os.execv(sys.executable, [sys.executable, "-m", "modules.server", *flags])
+    os.execv(sys.executable, [sys.executable, "-m", "model_server", *flags])
 
 
 def latest_examples(metadata_path: str, pipeline_name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import tensorflow_model_analysis as tfma
 
-from modules.config import EvaluationConfig
+from modules.metrics.config import EvaluationConfig
 
 SIGNATURE = "evaluate"
 LABEL = "target"

@@ -4,7 +4,7 @@ import re
 
 import pydantic
 
-from modules.config import Section
+from modules.section import Section
 from tfx_pipeline.cron import check_cron
 
 _STORAGE = re.compile(r"(gs|s3)://[^/\s]+(/\S*)?|/\S*")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tfx_pipeline  # noqa: F401  (sets the environment before TensorFlow is imported)
-from tfx_pipeline import failures, interruption, logs
+from tfx_pipeline.runs import failures, interruption, logs
 
 if TYPE_CHECKING:
     from tfx_pipeline.config import PipelineConfig
@@ -21,8 +21,8 @@ def run() -> None:
     # Before the imports, which take longer than some have patience.
     interruption.end_when_told(lambda: failures.describe_interruption(lines.running))
     from tfx_pipeline.config import config_from_environment
-    from tfx_pipeline.preflight import preflight
-    from tfx_pipeline.run_lock import run_lock
+    from tfx_pipeline.runs.preflight import preflight
+    from tfx_pipeline.runs.run_lock import run_lock
 
     try:
         config = config_from_environment()
@@ -36,8 +36,8 @@ def run() -> None:
 
 
 def _run(config: "PipelineConfig", alone: bool, lines: logs.ComponentLines) -> None:
-    from tfx_pipeline import killed_runs
     from tfx_pipeline.pipeline import create_pipeline
+    from tfx_pipeline.runs import killed_runs
 
     Path(config.metadata_path).parent.mkdir(parents=True, exist_ok=True)
     if alone:

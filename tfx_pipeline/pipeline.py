@@ -7,11 +7,11 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from modules import preprocessing, trainer, tuner
+from modules import names, preprocessing, trainer, tuner
 from modules.code_digest import code_digest
-from modules.data import names, sources, spans
-from modules.data.slices import slice_features
-from tfx_pipeline.components.atomic_pusher import atomic_pusher
+from modules.data import locating
+from modules.data.examples.slices import slice_features
+from modules.data.spans import windows
 from tfx_pipeline.components.batch_recommender import BatchRecommender
 from tfx_pipeline.components.example_gen import interaction_example_gen
 from tfx_pipeline.components.index_gate import IndexGate
@@ -20,10 +20,11 @@ from tfx_pipeline.components.scann_indexer import ScannIndexer
 from tfx_pipeline.components.schema_gate import SchemaGate
 from tfx_pipeline.components.serving_check import ServingCheck
 from tfx_pipeline.config import PipelineConfig
-from tfx_pipeline.drift import drift_checks
 from tfx_pipeline.evaluation import eval_config
 from tfx_pipeline.schemas import write_schema_for
+from tfx_pipeline.spans.drift import drift_checks
 from tfx_pipeline.statistics import statistics_options
+from tfx_pipeline.versions.pusher import atomic_pusher
 
 
 def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipeline:
@@ -88,7 +89,7 @@ def create_data_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
 
 
 def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.dsl.Channel, tfx.components.Transform]:
-    interactions, pattern = sources.locate(config.data, config.data_dir)
+    interactions, pattern = locating.locate(config.data, config.data_dir)
 
     # Rows -> one record a user and split; the catalog of items beside them.
     example_gen = interaction_example_gen(config.data, interactions, pattern, code)
@@ -121,7 +122,7 @@ def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.d
     components = [example_gen, statistics_gen, schema, validator, gate]
 
     # Nor on a span that is unlike the ones before it.
-    if spans.in_spans(config.data):
+    if windows.in_spans(config.data):
         checks = drift_checks(config, statistics_gen.outputs["statistics"], schema_path, gate)
         transform.add_upstream_node(checks.gate)
         components += checks.components

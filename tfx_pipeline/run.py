@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tfx_pipeline  # noqa: F401  (sets the environment before TensorFlow is imported)
-from tfx_pipeline import interruption
+from tfx_pipeline.runs import interruption
 
 if TYPE_CHECKING:
     from tfx_pipeline.config import PipelineConfig
@@ -36,8 +36,8 @@ def _main() -> int:
     arguments = parser.parse_args()
 
     from tfx_pipeline.config import config_from_environment
-    from tfx_pipeline.preflight import preflight
-    from tfx_pipeline.run_lock import killed_run
+    from tfx_pipeline.runs.preflight import preflight
+    from tfx_pipeline.runs.run_lock import killed_run
 
     # The runner file will read the same.
     os.environ["PIPELINE_CONFIG"] = os.path.abspath(arguments.config)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from benchmarks.capacity.process import Taken, measure
-from modules.config import DataConfig, SideFeature
+from modules.data.config import DataConfig, SideFeature
 from tfx_pipeline.config import PipelineConfig
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
@@ -39,8 +39,8 @@ def run_component(config: PipelineConfig, component: str) -> Taken:
     from tfx import v1 as tfx
     from tfx.orchestration.pipeline import RunOptions
 
-    from tfx_pipeline import logs
     from tfx_pipeline.pipeline import create_data_pipeline
+    from tfx_pipeline.runs import logs
 
     logs.set_up()
     os.makedirs(os.path.dirname(config.metadata_path), exist_ok=True)

@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from benchmarks.capacity.generate import population
 from benchmarks.capacity.process import Taken, measure
-from modules.config import ModelConfig, TrainingConfig
-from modules.cooperation.base import TwoStageModel
-from modules.corpus import Corpus
-from modules.data.examples import make_example
+from modules.data.examples.encoding import make_example
 from modules.export.index_choice import IndexOptions, choose_index
 from modules.export.server_model import ExportOptions, ServerModel
 from modules.export.towers import Towers
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.config import ModelConfig
+from modules.models.corpus import Corpus
 from modules.trainer import validation_queries
+from modules.training.config import TrainingConfig
 from modules.training.fit import TrainingData, fit
 from modules.training.inputs import evaluation_users
 from modules.training.validation import evaluate_batch

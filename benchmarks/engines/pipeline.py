@@ -9,13 +9,13 @@ import tensorflow as tf
 from tfx import v1 as tfx
 
 from benchmarks.engines.model import save_hash_model
-from modules.data import names
-from modules.data.slices import slice_features
-from tfx_pipeline import logs
+from modules import names
+from modules.data.examples.slices import slice_features
 from tfx_pipeline.components.batch_recommender import BatchRecommender
 from tfx_pipeline.config import PipelineConfig
 from tfx_pipeline.evaluation import eval_config
 from tfx_pipeline.pipeline import create_data_pipeline
+from tfx_pipeline.runs import logs
 
 
 def prepare() -> int:

@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.config import DataConfig
-from modules.data import names
-from modules.data.bad_rows import reasons_of, samples_of
-from modules.data.corpus import Corpus
+from modules import names
+from modules.data.config import DataConfig
+from modules.data.filtering import FilteredData
+from modules.data.reading.bad_rows import reasons_of, samples_of
 from modules.data.sources.base import ITEMS, USERS
 
 
-def make_report(corpus: Corpus, facts: dict[str, Any], data: DataConfig, has_time: bool) -> dict[str, Any]:
+def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, has_time: bool) -> dict[str, Any]:
     """Returns the report.
 
     Args:

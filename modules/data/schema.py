@@ -4,8 +4,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from modules.config import DataConfig, SideFeature
-from modules.data import names, spans
+from modules import names
+from modules.data.config import DataConfig, SideFeature
+from modules.data.spans import windows
 
 SERVING = "SERVING"
 _DRIFT, _SKEW = 0.1, 0.2
@@ -46,7 +47,7 @@ def schema_for(data: DataConfig, base: schema_pb2.Schema) -> schema_pb2.Schema:
     schema = schema_pb2.Schema()
     schema.CopyFrom(base)
     known = {feature.name: feature for feature in schema.feature}
-    if spans.in_spans(data):
+    if windows.in_spans(data):
         for name in sorted(_FORMATS.keys() - known.keys()):
             _add(schema, _format_feature(name))
     for name, side in _features(data).items():

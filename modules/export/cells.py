@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from modules.samplers.kmeans import assign, lloyd
+from modules.models.samplers.kmeans import assign, lloyd
 
 _SAMPLED_A_CELL = 40
 _ITERATIONS = 6

@@ -6,8 +6,8 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from modules.config import IndexKind, Quantisation
 from modules.export.cells import Cells, cut_into_cells, default_cell_count
+from modules.export.config import IndexKind, Quantisation
 from modules.export.index_recall import exact_ids, index_ids, recall
 from modules.export.indexes import ExactIndex, Index
 from modules.export.partitioned_index import PartitionedIndex

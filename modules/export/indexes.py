@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from modules.retrieval import NO_ITEM, exact_top_k
+from modules.models.retrieval import NO_ITEM, exact_top_k
 
 
 class Index(tf.Module, abc.ABC):

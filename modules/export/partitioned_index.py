@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from modules.config import Quantisation
 from modules.export.cells import Cells
+from modules.export.config import Quantisation
 from modules.export.indexes import Index, search_short_rows_exactly
-from modules.retrieval import top_k
+from modules.models.retrieval import top_k
 
 _BLOCK = 16
 _RESCORED = 2

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from modules.export.indexes import Index
-from modules.retrieval import exhaustive_top_k, in_chunks, popular_top_k
+from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
 
 _LAST = tf.float32.min
 """Score of padding and of unknown candidates: behind everything, and finite, so that every JSON parser reads it."""

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from modules.context import Context, latest
-from modules.cooperation.base import TwoStageModel
-from modules.corpus import Corpus
-from modules.retrievers.base import inner_products
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.context import Context, latest
+from modules.models.corpus import Corpus
+from modules.models.retrievers.base import inner_products
 
 
 class Request(NamedTuple):

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from modules.corpus import Corpus
+from modules.models.corpus import Corpus
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from modules.config import ModelConfig, TrainingConfig
-from modules.cooperation.base import TwoStageModel
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.build import build_model, check_corpus, check_scores, check_shards, check_tasks
+from modules.models.config import ModelConfig
 from modules.training import inputs
-from modules.training.build import build_model, check_corpus, check_scores, check_shards, check_tasks
-from modules.training.cluster import Cluster
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
+from modules.training.distributed.cluster import Cluster
+from modules.training.distributed.processes import train_in_processes
 from modules.training.job import Job
-from modules.training.processes import train_in_processes
 from modules.training.progress import Progress, StopOnNonFiniteLoss
 from modules.training.validation import Validation
 from modules.training.warm_start import build_weights

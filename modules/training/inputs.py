@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from modules.context import Context, latest
-from modules.corpus import Corpus, FeatureTable
-from modules.global_batch import split
+from modules.models.context import Context, latest
+from modules.models.corpus import Corpus, FeatureTable
+from modules.models.global_batch import split
 
 _COLUMN_BATCH = 4096
 

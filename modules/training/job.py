@@ -8,8 +8,9 @@ import numpy as np
 import pydantic
 import tensorflow as tf
 
-from modules.config import ModelConfig, TrainingConfig
-from modules.corpus import Corpus, FeatureTable
+from modules.models.config import ModelConfig
+from modules.models.corpus import Corpus, FeatureTable
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.progress import write_file
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.cooperation.base import TwoStageModel
-from modules.training.cluster import Cluster
+from modules.models.algorithms.base import TwoStageModel
+from modules.training.distributed.cluster import Cluster
 
 MONITOR = "val_two_stage_ndcg@10"
 _HISTORY = "history.json"

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from modules.context import Context
-from modules.cooperation.base import TwoStageModel
-from modules.global_batch import split
 from modules.metrics import ranking
-from modules.retrieval import in_chunks
-from modules.training.cluster import Cluster
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.context import Context
+from modules.models.global_batch import split
+from modules.models.retrieval import in_chunks
+from modules.training.distributed.cluster import Cluster
 from modules.training.inputs import EvaluationUsers
 
 CUTOFF = 10

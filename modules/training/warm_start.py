@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modules.context import Context
-from modules.cooperation.base import TwoStageModel
 from modules.export.exported_weights import ExportedWeights
 from modules.export.training_record import TrainingRecord, read_training_record
-from modules.layers.vocabulary_tables import VocabularyTables
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.context import Context
+from modules.models.layers.vocabulary_tables import VocabularyTables
 from modules.training.vocabulary_rows import previous_rows
 
 _CHUNK = 65_536

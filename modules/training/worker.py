@@ -21,15 +21,15 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from modules.config import DistributionConfig
 from modules.environment import require_keras_2
-from modules.training.cluster import Cluster
+from modules.training.distributed.cluster import Cluster
+from modules.training.distributed.config import DistributionConfig
+from modules.training.distributed.parameter_servers import connect_as_chief, serve
+from modules.training.distributed.processes import AGAIN, WRONG
+from modules.training.distributed.rendezvous import meet
+from modules.training.distributed.tf_config import TaskConfig, read_tf_config
 from modules.training.fit import keep_autograph_away, train
 from modules.training.job import find_job, job_text, read_job
-from modules.training.parameter_servers import connect_as_chief, serve
-from modules.training.processes import AGAIN, WRONG
-from modules.training.rendezvous import meet
-from modules.training.tf_config import TaskConfig, read_tf_config
 
 _POLL_SECONDS = 1.0
 _TASK = re.compile(r"/job:(chief|worker|ps)(?:/replica:\d+)?/task:(\d+)")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from modules.config import Section
+from modules.section import Section
 
 
 class Range(Section):

@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.config import ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.tuning.hyperparameters import to_point
 from modules.tuning.space import settings_at
 

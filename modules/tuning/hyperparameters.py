@@ -6,7 +6,7 @@ from typing import Any
 
 import keras_tuner
 
-from modules.config import ModelConfig
+from modules.models.config import ModelConfig
 from modules.tuning.config import Choices, Range, Space
 from modules.tuning.space import searchable_settings, takes_whole_numbers_only
 

@@ -8,7 +8,9 @@ import keras_tuner
 import pydantic
 from keras_tuner.engine import base_tuner
 
-from modules.config import ModelConfig, TrainingConfig, describe_errors
+from modules.models.config import ModelConfig
+from modules.section import describe_errors
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.progress import MONITOR
 from modules.tuning.config import TunerConfig

@@ -8,11 +8,13 @@ from typing import Any, Literal
 import pydantic
 from pydantic.fields import FieldInfo
 
-from modules.components import COMPONENTS
-from modules.config import ModelConfig, TrainingConfig, describe_errors
-from modules.overrides import override
-from modules.training.build import check_tasks
+from modules.models.build import check_tasks
+from modules.models.choices import CHOICES
+from modules.models.config import ModelConfig
+from modules.section import describe_errors
+from modules.training.config import TrainingConfig
 from modules.tuning.config import Choices, Range, SearchedValues, Space, TunerConfig
+from modules.tuning.overrides import override
 
 DEFAULT_SPACE: Space = {
     "training.retriever_learning_rate": Range(min=3e-4, max=1e-2, sampling="log"),
@@ -43,7 +45,7 @@ def searchable_settings(model: ModelConfig) -> dict[str, list[FieldInfo]]:
     fields = {f"training.{name}": [field] for name, field in TrainingConfig.model_fields.items()}
     fields |= {f"model.{name}": [field] for name, field in ModelConfig.model_fields.items()}
     shared: dict[str, list[FieldInfo]] = {}
-    for part, registry in COMPONENTS.items():
+    for part, registry in CHOICES.items():
         for name, field in registry[getattr(model, part).name].Options.model_fields.items():
             fields[f"model.{part}.{name}"] = [field]
             shared.setdefault(f"model.*.{name}", []).append(field)

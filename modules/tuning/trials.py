@@ -7,7 +7,8 @@ import os
 
 import tensorflow as tf
 
-from modules.config import ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.fit import fit
 from modules.training.progress import MONITOR

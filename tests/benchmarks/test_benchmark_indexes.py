@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.item_vectors import item_vectors, queries_near
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 INDEXES = ["exact_top_k", "TFRS BruteForce", "partitioned, none", "partitioned, int8", "ScaNN"]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 PROPOSALS = ["uniform", "popularity", "MIDX, K=4", "exact softmax", "exact softmax, one pass (peer)"]
 
 

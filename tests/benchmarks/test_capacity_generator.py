@@ -14,8 +14,8 @@ from benchmarks.capacity import generate as command
 from benchmarks.capacity import interactions, power_law
 from benchmarks.capacity.generate import generate, population
 from benchmarks.capacity.interactions import BEHAVIOURS, FIRST_SECOND, Population, Rows, Statistics
-from modules.config import DataConfig
-from modules.data import sources
+from modules.data import locating
+from modules.data.config import DataConfig
 
 INTERACTIONS = 300_000
 
@@ -161,8 +161,8 @@ def test_the_file_is_read_as_taobao(tmp_path: Path) -> None:
     # An item is of one category.
     assert len({(row[1], row[2]) for row in written}) == len({row[1] for row in written})
     data = DataConfig(source="taobao", path=str(path))
-    sources.check(data, "")
-    source = sources.source_for(data)
+    locating.check(data, "")
+    source = locating.source_for(data)
     assert all(
         source.interaction(source.layout.cells(line, source.layout.header), items=True, users=False)
         for line in path.read_bytes().splitlines()

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.peers import ConcatenatedDIN, OnePassExactSampler, RepeatedContextDIN
-from modules.rankers.din import DIN
-from modules.samplers.exact import ExactSampler
+from modules.models.rankers.din import DIN
+from modules.models.samplers.exact import ExactSampler
 from tests.modules import tiny
 
 SEED = tf.constant([11, 3], tf.int64)

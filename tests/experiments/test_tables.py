@@ -13,8 +13,9 @@ import scipy.stats
 from experiments import report
 from experiments.cells import finished_cells, result_path, run_cells
 from experiments.config import Cell, Table, load_table
+from tests.paths import ROOT
 
-_TABLES = Path(__file__).parents[2] / "experiments"
+_TABLES = ROOT / "experiments"
 
 
 def _table(**values) -> Table:

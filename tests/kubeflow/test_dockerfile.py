@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from tests.kubeflow.cluster_config import IMAGE, write_cluster_config
+from tests.paths import ROOT
 
-REPOSITORY = Path(__file__).parents[2]
-DOCKERFILE = REPOSITORY / "kubeflow" / "Dockerfile"
-PACKAGES = ("kubeflow", "modules", "tfx_pipeline", "schemas")
+DOCKERFILE = ROOT / "kubeflow" / "Dockerfile"
+PACKAGES = ("kubeflow", "model_server", "modules", "tfx_pipeline", "schemas")
 
 
 def _instructions() -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The image's /app, but for what install.sh adds."""
     folder = tmp_path_factory.mktemp("image")
     for name in _copied():
-        source = REPOSITORY / name
+        source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -58,14 +58,14 @@ def test_packages_are_installed_by_the_script_that_ci_runs() -> None:
     commands = [command for run in _of("RUN") for command in _commands(run)]
     assert commands.count("./install.sh") == 1
     assert not any(re.search(r"\b(pip|uv)\b", command) for command in commands)
-    makefile = (REPOSITORY / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^\.venv/\.installed:.*\n\t\./install\.sh$", makefile, re.MULTILINE)
     assert re.search(r"^test: \.venv/\.installed", makefile, re.MULTILINE)
-    assert re.search(r"^make test$", (REPOSITORY / ".ci" / "run").read_text(), re.MULTILINE)
+    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
 def test_the_script_finds_every_file_it_reads() -> None:
-    script = (REPOSITORY / "install.sh").read_text()
+    script = (ROOT / "install.sh").read_text()
     read = {"requirements.lock", "environment.pth"}
     assert all(name in script for name in read)
     assert read | {"install.sh", "setup.py", "pyproject.toml"} <= set(_copied())
@@ -77,18 +77,16 @@ def test_every_tracked_file_of_the_packages_is_in_it(image: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=REPOSITORY,
+        cwd=ROOT,
     )
-    missing = [
-        name for name in listed.stdout.splitlines() if (REPOSITORY / name).exists() and not (image / name).exists()
-    ]
+    missing = [name for name in listed.stdout.splitlines() if (ROOT / name).exists() and not (image / name).exists()]
     assert missing == []
 
 
 def test_nothing_else_is_in_it_and_the_context_holds_no_more() -> None:
     files = {"install.sh", "requirements.lock", "environment.pth", "setup.py", "pyproject.toml"}
     assert set(_copied()) == files | set(PACKAGES)
-    lines = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     assert {line.removeprefix("!") for line in lines if line.startswith("!")} == files | set(PACKAGES)
 
@@ -109,8 +107,8 @@ def test_containers_do_not_run_as_root() -> None:
 
 def test_the_environment_of_tensorflow_is_set_in_one_place() -> None:
     assert "TF_" not in " ".join(_of("ENV"))
-    assert "TF_USE_LEGACY_KERAS" in (REPOSITORY / "modules" / "environment.py").read_text()
-    assert (REPOSITORY / "environment.pth").read_text().strip() == "import modules"
+    assert "TF_USE_LEGACY_KERAS" in (ROOT / "modules" / "environment.py").read_text()
+    assert (ROOT / "environment.pth").read_text().strip() == "import modules"
 
 
 def test_the_pipeline_compiles_from_what_is_in_it(image: Path, tmp_path: Path) -> None:

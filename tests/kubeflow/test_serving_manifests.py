@@ -11,10 +11,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.paths import ROOT
 from tfx_pipeline.config import DEFAULT_CONFIG, load_config
 from tfx_pipeline.serving.deployment import write_deployment
 
-SERVING = Path(__file__).parents[2] / "kubeflow" / "serving"
+SERVING = ROOT / "kubeflow" / "serving"
 KUBERNETES = "1.32"
 CUSTOM = {"kustomize.config.k8s.io/v1beta1", "serving.kserve.io/v1beta1"}
 

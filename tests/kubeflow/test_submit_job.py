@@ -1,14 +1,13 @@
 """The Job that submits from within the cluster fits its configuration and the servers that follow."""
 
-from pathlib import Path
-
 import kubernetes_validate
 import yaml
 
 from kubeflow.cluster import on_cluster
+from tests.paths import ROOT
 from tfx_pipeline.config import load_config
 
-FOLDER = Path(__file__).parents[2] / "kubeflow"
+FOLDER = ROOT / "kubeflow"
 JOB = yaml.safe_load((FOLDER / "job" / "job.yaml").read_text())
 
 

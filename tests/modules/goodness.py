@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from modules.samplers.base import Sampler
+from modules.models.samplers.base import Sampler
 
 SIGNIFICANCE = 1e-3
 

@@ -5,15 +5,11 @@ from typing import Any
 import pydantic
 import pytest
 
-from modules.config import (
-    Component,
-    EvaluationConfig,
-    ModelConfig,
-    Section,
-    ServingConfig,
-    TrainingConfig,
-    describe_errors,
-)
+from modules.export.config import ServingConfig
+from modules.metrics.config import EvaluationConfig
+from modules.models.config import Choice, ModelConfig
+from modules.section import Section, describe_errors
+from modules.training.config import TrainingConfig
 
 
 def complaint(section: type[Section], **values: Any) -> str:
@@ -110,8 +106,8 @@ def test_defaults_are_valid_and_survive_json() -> None:
 
 
 def test_a_component_keeps_its_options_beside_its_name() -> None:
-    assert Component(name="midx", codewords=8).options == {"codewords": 8}
-    assert Component(name="midx").options == {}
+    assert Choice(name="midx", codewords=8).options == {"codewords": 8}
+    assert Choice(name="midx").options == {}
 
 
 @pytest.mark.parametrize(("candidates", "expected"), [(30, 30), ("all", 1234)])

@@ -14,13 +14,14 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import v1 as tfx
 
-from modules import preprocessing
-from modules.config import DataConfig
-from modules.data import names, schema, sources
+from modules import names, preprocessing
+from modules.data import locating, schema
+from modules.data.config import DataConfig
 from tests.modules.data.beam_runs import BEAM_ARGS, Parsed, read_splits
+from tests.paths import ROOT
 from tfx_pipeline.components.example_gen import interaction_example_gen
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "generic" / "schema.pbtxt"
+SCHEMA = ROOT / "schemas" / "generic" / "schema.pbtxt"
 ITEMS = ["plain", "two words", ' "quoted" ', "tab\there", "日本", "comma, too", "-1", "né"]
 USERS = [f"user {n}" for n in range(6)] + ["ü", 'u"q']
 
@@ -71,7 +72,7 @@ def run() -> Run:
     """Runs the pipeline once for all tests."""
     folder = Path(tempfile.mkdtemp())
     data = write_table(folder)
-    base, pattern = sources.locate(data, str(folder))
+    base, pattern = locating.locate(data, str(folder))
     schema_path = str(folder / "schema.pbtxt")
     schema.write_schema(schema.schema_for(data, schema.read_schema(str(SCHEMA))), schema_path)
     example_gen = interaction_example_gen(data, base, pattern, "a")

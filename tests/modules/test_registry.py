@@ -3,16 +3,16 @@
 import pydantic
 import pytest
 
-from modules.config import Section
-from modules.cooperation import ALGORITHMS
-from modules.cooperation.base import TwoStageModel
-from modules.rankers import RANKERS
-from modules.rankers.base import Ranker
+from modules.models.algorithms import ALGORITHMS
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.rankers import RANKERS
+from modules.models.rankers.base import Ranker
+from modules.models.retrievers import RETRIEVERS
+from modules.models.retrievers.base import Retriever
+from modules.models.samplers import SAMPLERS
+from modules.models.samplers.base import Sampler
 from modules.registry import Registry
-from modules.retrievers import RETRIEVERS
-from modules.retrievers.base import Retriever
-from modules.samplers import SAMPLERS
-from modules.samplers.base import Sampler
+from modules.section import Section
 
 ALL = [(RETRIEVERS, Retriever), (RANKERS, Ranker), (SAMPLERS, Sampler), (ALGORITHMS, TwoStageModel)]
 
@@ -27,7 +27,7 @@ def test_entries_are_components_with_options(registry: Registry, base: type) -> 
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    registry = Registry("sampler", {"b": "modules.config:Section", "a": "modules.config:Section"})
+    registry = Registry("sampler", {"b": "modules.section:Section", "a": "modules.section:Section"})
     with pytest.raises(ValueError, match=r"`sampler.name` must be one of \['a', 'b'\]. Received: 'c'"):
         registry["c"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modules.config import ModelConfig
-from modules.context import Context
-from modules.cooperation.base import TwoStageModel
-from modules.corpus import Corpus, FeatureTable
-from modules.training.build import build_model
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.build import build_model
+from modules.models.config import ModelConfig
+from modules.models.context import Context
+from modules.models.corpus import Corpus, FeatureTable
 from modules.training.fit import keep_autograph_away
 
 # As in training; without it each traced function costs seconds.

@@ -6,11 +6,11 @@ import math
 import pytest
 import tensorflow_model_analysis as tfma
 
-from modules.config import EvaluationConfig
+from modules.metrics.config import EvaluationConfig
 from tests.tfx_pipeline.tiny_runs import tiny_runs
 from tfx_pipeline import evaluation
 from tfx_pipeline.report.collect import collect
-from tfx_pipeline.report.facts import Model
+from tfx_pipeline.report.contents import Model
 
 
 def _named(config: tfma.EvalConfig) -> dict[str, tfma.MetricConfig]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import grpc
 import pytest
 
-from tests.modules.server import grpc_client
+from tests.model_server import grpc_client
 from tests.tfx_pipeline.small_table import item_name, write_config, write_table
 from tfx_pipeline.report.lineage import latest_run
 
@@ -109,7 +109,7 @@ class Server(NamedTuple):
 def server(runs: Runs) -> Iterator[Server]:
     flags = [f"--model_base_path={runs.root / 'serving_model'}", "--rest_api_port=0", "--port=0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "modules.server", *flags],
+        [sys.executable, "-m", "model_server", *flags],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

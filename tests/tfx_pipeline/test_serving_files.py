@@ -10,15 +10,16 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from modules.server import config_protos, sources
-from tests.modules.server.server_process import serving
+from model_server.forms import config_protos
+from model_server.models import sources
+from tests.model_server.server_process import serving
+from tests.paths import ROOT
 from tests.tfx_pipeline.popular_model import save_popular_model
 from tfx_pipeline.config import PipelineConfig
 from tfx_pipeline.serving.__main__ import main
 from tfx_pipeline.serving.deployment import docker_run, write_deployment
 
 IMAGE = "tensorflow/serving:2.16.1"
-REPOSITORY = Path(__file__).parents[2]
 
 
 def _config(tmp_path: Path, **sections: object) -> PipelineConfig:
@@ -81,15 +82,15 @@ def test_compose_refers_to_files_that_exist(tmp_path: Path, files: Path) -> None
             if inside := re.search(r"/config/(.+)", argument):
                 assert (files / inside[1]).is_file(), argument
     context = (files / services["serving-scann"]["build"]["context"]).resolve()
-    assert context == REPOSITORY
+    assert context == ROOT
     assert (context / services["serving-scann"]["build"]["dockerfile"]).resolve() == files / "Dockerfile.scann"
 
 
 def test_the_recipe_copies_what_the_repository_has(files: Path) -> None:
     lines = (files / "Dockerfile.scann").read_text().splitlines()
     copied = [name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]]
-    assert "modules" in copied
-    assert all((REPOSITORY / name).exists() for name in copied)
+    assert "model_server" in copied
+    assert all((ROOT / name).exists() for name in copied)
     assert any("models_scann.config" in line for line in lines)
 
 

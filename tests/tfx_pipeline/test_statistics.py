@@ -15,7 +15,7 @@ from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from tests.modules.data.beam_runs import BEAM_ARGS
-from tests.tfx_pipeline.day_runs import day_config
+from tests.tfx_pipeline.spans.day_runs import day_config
 from tfx_pipeline.pipeline import create_data_pipeline
 from tfx_pipeline.statistics import COUNTED_VALUES, statistics_options
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tfx import v1 as tfx
 
-from modules.config import EvaluationConfig
+from modules.metrics.config import EvaluationConfig
 from tests.lookup_model import save_lookup_model, write_examples
 from tfx_pipeline.components.schema_gate import SchemaGate
 from tfx_pipeline.components.serving_check import ServingCheck

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pydantic
 
-from modules.config import Section
+from modules.section import Section
 from tfx_pipeline.beam.engines import (
     ENGINES,
     DaskEngine,

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
-from modules.config import Section
+from modules.section import Section
 
 Address = Annotated[str, pydantic.Field(pattern=r"^[^\s/:]+:\d+$")]
 """`host:port`."""

@@ -42,7 +42,7 @@ def BatchRecommender(
       shards: files of each format; 0 leaves it to Beam.
       beam_pipeline: where it runs.
     """
-    from modules.data import names
+    from modules import names
     from modules.recommend_all import recommend_all
 
     del code

@@ -19,18 +19,16 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
 
-from modules.config import DataConfig
-from modules.data import assembly, facts, names, report, spans
-from modules.data.corpus import Corpus, build_corpus
-from modules.data.newest import newest_examples
-from modules.data.sources import source_for
-from tfx_pipeline.components.span_driver import (
-    INTERACTIONS,
-    SpanDriver,
-    data_config,
-    input_splits,
-)
-from tfx_pipeline.components.span_reading import SpanReading, read_spans
+from modules import names
+from modules.data import facts, report
+from modules.data.config import DataConfig
+from modules.data.examples import assembly
+from modules.data.filtering import FilteredData, filter_interactions
+from modules.data.locating import source_for
+from modules.data.spans import windows
+from modules.data.spans.newest import newest_examples
+from tfx_pipeline.spans.driver import INTERACTIONS, SpanDriver, data_config, input_splits
+from tfx_pipeline.spans.reading import SpanReading, read_spans
 
 _FILE_PREFIX = "data_tfrecord"
 _LOG = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ def interaction_example_gen(data: DataConfig, input_base: str, pattern: str, cod
 
     Args:
       data: the settings.
-      input_base: folder of the interactions, as `modules.data.sources.locate` gives it.
+      input_base: folder of the interactions, as `modules.data.locating.locate` gives it.
       pattern: of their files in it.
       code_digest: of the sources of `modules`.
 
@@ -73,7 +71,7 @@ def interaction_example_gen(data: DataConfig, input_base: str, pattern: str, cod
 
 def split_names(data: DataConfig) -> list[str]:
     """Returns the splits of the examples."""
-    return [*names.SPLITS, names.NEWEST] if spans.in_spans(data) else list(names.SPLITS)
+    return [*names.SPLITS, names.NEWEST] if windows.in_spans(data) else list(names.SPLITS)
 
 
 class Executor(BaseExampleGenExecutor):
@@ -101,7 +99,7 @@ class Executor(BaseExampleGenExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs the component; see `modules.data.corpus` and `modules.data.assembly`.
+        """Runs the component; see `modules.data.filtering` and `modules.data.examples.assembly`.
 
         Raises:
           ValueError: too many rows cannot be read, filters leave none, or a split stays empty.
@@ -121,7 +119,7 @@ class Executor(BaseExampleGenExecutor):
     ) -> None:
         data = data_config(exec_properties)
         self._spans: SpanReading | None = None
-        if spans.in_spans(data):
+        if windows.in_spans(data):
             self._spans = read_spans(data, exec_properties, self._make_beam_pipeline, folder)
             source, input_base, pattern = self._spans.source, self._spans.input_base, self._spans.patterns
         else:
@@ -129,7 +127,7 @@ class Executor(BaseExampleGenExecutor):
             pattern = input_splits(exec_properties)[0].pattern
         self._facts_path = os.path.join(folder, "facts.json")
         self._newest_facts_path = os.path.join(folder, "facts-newest.json")
-        self._corpus: Corpus = build_corpus(self._make_beam_pipeline, source, input_base, pattern, folder)
+        self._corpus: FilteredData = filter_interactions(self._make_beam_pipeline, source, input_base, pattern, folder)
         self._write_examples(output_dict, exec_properties)
         has_time = source.columns.timestamp is not None
         counted = facts.read_facts(self._facts_path)
@@ -138,7 +136,7 @@ class Executor(BaseExampleGenExecutor):
         if self._spans is not None:
             self._spans.require_readable(facts.read_facts(self._newest_facts_path))
             summary["spans"] = self._spans.report(self._corpus.facts)
-            self._spans.describe(artifact)
+            self._windows.describe(artifact)
         _LOG.info("corpus: %s; splits: %s", summary["corpus"], summary["splits"])
         report.require_every_split(summary)
         report.write_report(summary, artifact.uri)

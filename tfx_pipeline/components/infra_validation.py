@@ -8,7 +8,7 @@ from tfx import v1 as tfx
 from tfx.proto import infra_validator_pb2
 from tfx.utils import kube_utils
 
-from modules.data import names
+from modules import names
 from tfx_pipeline.config import InfraValidatorPlatform
 
 # The InfraValidator sends records as they are, so that it can only ask signatures of serialized examples.

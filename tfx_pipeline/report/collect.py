@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.data import names
+from modules import names
 from tfx_pipeline.components.anomalies import read_anomalies
 from tfx_pipeline.components.infra_blessing import read_refusal
+from tfx_pipeline.report.contents import Model, RunFacts, Step
 from tfx_pipeline.report.evaluation_results import read_evaluation
-from tfx_pipeline.report.facts import Model, RunFacts, Step
 from tfx_pipeline.report.lineage import Artifact, Execution, Run, latest_run
 from tfx_pipeline.report.statistics import read_statistics
 from tfx_pipeline.report.trials import read_trials

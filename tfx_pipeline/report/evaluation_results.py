@@ -9,7 +9,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 
 from modules.metrics.user_mean import STANDARD_ERROR, USERS
-from tfx_pipeline.report.facts import Evaluation, Gate, Metric, Slice
+from tfx_pipeline.report.contents import Evaluation, Gate, Metric, Slice
 
 
 def read_evaluation(uri: str) -> Evaluation:

@@ -9,9 +9,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from modules.data.slices import LENGTH_BANDS, POPULARITY_BANDS
+from modules.data.examples.slices import LENGTH_BANDS, POPULARITY_BANDS
 from tfx_pipeline.evaluation import HEADLINE_K, METRICS, metric_name
-from tfx_pipeline.report.facts import Evaluation, Metric, Slice
+from tfx_pipeline.report.contents import Evaluation, Metric, Slice
 
 STAGES = {"retriever": "retriever alone", "two_stage": "two stages"}
 """What is compared -> how it is called."""

@@ -8,7 +8,7 @@ import jinja2
 from modules.metrics.user_mean import USERS
 from tfx_pipeline.evaluation import CASCADE_LOSS, HEADLINE_K, METRICS, metric_name
 from tfx_pipeline.report import plots, texts
-from tfx_pipeline.report.facts import Evaluation, Metric, RunFacts
+from tfx_pipeline.report.contents import Evaluation, Metric, RunFacts
 
 _NONE = Metric(float("nan"))
 _TEMPLATE = "report.html.j2"

@@ -5,7 +5,7 @@ import os
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from tfx_pipeline.report.facts import FeatureStatistics
+from tfx_pipeline.report.contents import FeatureStatistics
 
 _TOP_VALUES = 3
 

@@ -4,7 +4,7 @@ import math
 
 from tfx_pipeline.evaluation import CASCADE_LOSS, HEADLINE_K
 from tfx_pipeline.report import texts
-from tfx_pipeline.report.facts import RunFacts
+from tfx_pipeline.report.contents import RunFacts
 from tfx_pipeline.report.render import comparison
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from tfx_pipeline.report.facts import Model, RunFacts
+from tfx_pipeline.report.contents import Model, RunFacts
 
 
 def number(value: float | int | None) -> str:

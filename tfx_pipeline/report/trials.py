@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 
 from modules.tuning.hyperparameters import OWN_PREFIX, to_point
-from tfx_pipeline.report.facts import Trial
+from tfx_pipeline.report.contents import Trial
 
 _RESULTS_FILE = "tuner_results.json"
 

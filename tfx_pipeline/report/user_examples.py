@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
-from modules import evaluator
-from modules.data import names
-from tfx_pipeline.report.facts import Item, UserExample
+from modules import evaluator, names
+from tfx_pipeline.report.contents import Item, UserExample
 
 _HISTORY_SHOWN = 8
 _CANDIDATES = 200

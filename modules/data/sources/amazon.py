@@ -4,8 +4,8 @@ import os
 
 import tensorflow as tf
 
-from modules.config import Columns
-from modules.data.rows import Layout
+from modules.data.config import Columns
+from modules.data.reading.rows import Layout
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 

@@ -5,9 +5,9 @@ import dataclasses
 import os
 from typing import ClassVar
 
-from modules.config import Columns, DataConfig
-from modules.data import files, rows
-from modules.data.rows import BadRow, Interaction, Layout
+from modules.data.config import Columns, DataConfig
+from modules.data.reading import files, rows
+from modules.data.reading.rows import BadRow, Interaction, Layout
 
 ITEMS = "items"
 USERS = "users"

@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from modules.config import DataConfig
+from modules.data.config import DataConfig
 
 
 def require_path(data: DataConfig) -> str:

@@ -1,7 +1,7 @@
 """Gowalla check-ins as SNAP ships them: loc-gowalla_totalCheckins.txt, separated by tabs."""
 
-from modules.config import Columns
-from modules.data.rows import Layout
+from modules.data.config import Columns
+from modules.data.reading.rows import Layout
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
-from modules.config import Columns
-from modules.data.rows import Layout
+from modules.data.config import Columns
+from modules.data.reading.rows import Layout
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, USERS, Source, Table
 from modules.data.sources.movielens_latest import split_year

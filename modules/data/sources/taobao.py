@@ -2,9 +2,9 @@
 
 from typing import get_args
 
-from modules.config import Columns, TaobaoBehaviour
-from modules.data import rows
-from modules.data.rows import BadRow, Interaction, Layout
+from modules.data.config import Columns, TaobaoBehaviour
+from modules.data.reading import rows
+from modules.data.reading.rows import BadRow, Interaction, Layout
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from modules.config import DataConfig
-from modules.data import files
-from modules.data.rows import BadRow, Layout
+from modules.data.config import DataConfig
+from modules.data.reading import files
+from modules.data.reading.rows import BadRow, Layout
 from modules.data.sources import folder
 from modules.data.sources.csv_table import CsvTable
 

@@ -12,9 +12,11 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from modules.config import DataConfig
-from modules.data import assembly, facts, names, report, sources
-from modules.data.corpus import Corpus, build_corpus
+from modules import names
+from modules.data import facts, locating, report
+from modules.data.config import DataConfig
+from modules.data.examples import assembly
+from modules.data.filtering import FilteredData, filter_interactions
 
 # Beam's default pickler clears the caches of all loggers for each object: a third of a tiny run.
 BEAM_ARGS = [
@@ -41,11 +43,11 @@ def make_pipeline() -> beam.Pipeline:
     return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *BEAM_ARGS]))
 
 
-def corpus_of(data: DataConfig, folder: Path) -> Corpus:
+def corpus_of(data: DataConfig, folder: Path) -> FilteredData:
     """Reads and filters as the ExampleGen does."""
     folder.mkdir(exist_ok=True)
-    base, pattern = sources.locate(data, str(folder / "work"))
-    return build_corpus(make_pipeline, sources.source_for(data), base, pattern, str(folder))
+    base, pattern = locating.locate(data, str(folder / "work"))
+    return filter_interactions(make_pipeline, locating.source_for(data), base, pattern, str(folder))
 
 
 def run(data: DataConfig, folder: Path) -> Result:
@@ -57,7 +59,7 @@ def run(data: DataConfig, folder: Path) -> Result:
         examples = assembly.make_examples(pipeline, corpus, data, path)
         for split, of_split in examples.items():
             _ = of_split | f"Collect[{split}]" >> beam.Map(_collect, split)
-    has_time = sources.source_for(data).columns.timestamp is not None
+    has_time = locating.source_for(data).columns.timestamp is not None
     summary = report.make_report(corpus, facts.read_facts(path), data, has_time)
     return Result({split: parse_examples(_collected[split]) for split in names.SPLITS}, summary)
 

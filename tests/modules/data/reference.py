@@ -5,7 +5,7 @@ import fractions
 import math
 from typing import Any, NamedTuple
 
-from modules.config import DataConfig
+from modules.data.config import DataConfig
 
 
 class Row(NamedTuple):

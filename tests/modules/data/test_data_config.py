@@ -5,7 +5,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from modules.config import DataConfig
+from modules.data.config import DataConfig
 
 
 @pytest.mark.parametrize(

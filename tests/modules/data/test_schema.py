@@ -11,12 +11,15 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from modules.config import DataConfig
-from modules.data import names, schema, slices
-from modules.data.examples import make_example
+from modules import names
+from modules.data import schema
+from modules.data.config import DataConfig
+from modules.data.examples import slices
+from modules.data.examples.encoding import make_example
 from tests.modules.data.beam_runs import Parsed, Result, run
+from tests.paths import ROOT
 
-SCHEMAS = Path(__file__).parents[3] / "schemas"
+SCHEMAS = ROOT / "schemas"
 MOVIELENS = DataConfig(
     item_features={
         "genres": {"column": "genres", "separator": "|"},

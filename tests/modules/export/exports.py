@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from modules.context import Context
-from modules.cooperation.base import TwoStageModel
 from modules.export.cells import cut_into_cells
 from modules.export.indexes import ExactIndex, Index, ScannIndex
 from modules.export.partitioned_index import PartitionedIndex
 from modules.export.server_model import ExportOptions, ServerModel
 from modules.export.towers import Towers
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.context import Context
 from tests.modules.tiny import DIN, SASREC, make_corpus, make_model, randomise
 
 ITEMS, USERS, CANDIDATES = 200, 6, 30

@@ -7,8 +7,8 @@ import pytest
 import tensorflow_model_analysis as tfma
 
 from modules import evaluator
-from modules.config import EvaluationConfig
 from modules.metrics import tfma_metrics, user_mean
+from modules.metrics.config import EvaluationConfig
 from tests.lookup_model import save_lookup_model, write_examples
 from tfx_pipeline.evaluation import eval_config
 

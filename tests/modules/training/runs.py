@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modules.config import TrainingConfig
+from modules.training.config import TrainingConfig
 from modules.training.fit import FitResult, TrainingData, fit
 from tests.modules import tiny
 

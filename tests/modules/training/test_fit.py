@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.config import TrainingConfig
-from modules.training.build import build_model
+from modules.models.build import build_model
+from modules.training.config import TrainingConfig
 from modules.training.fit import FitResult
 from modules.training.progress import MONITOR
 from tests.modules import tiny
 from tests.modules.training import runs
+from tests.paths import ROOT
 
 # The least that can be trained, where the model does not matter.
 SIMPLE = {"retriever": tiny.MF, "ranker": {"name": "none"}, "algorithm": {"name": "retriever_only"}}
@@ -41,7 +42,7 @@ def assert_same_weights(first: list[np.ndarray], second: list[np.ndarray]) -> No
 
 def test_a_killed_run_ends_where_an_unbroken_one_does(data: Path, tmp_path: Path, unbroken: FitResult) -> None:
     command = [sys.executable, "-m", "tests.modules.training.runs", str(data), str(tmp_path), "2", str(runs.STEPS - 1)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == runs.KILLED, done.stderr
     assert len(json.loads((tmp_path / "history.json").read_text())) == 2
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modules.config import DistributionConfig, TrainingConfig
-from modules.corpus import FeatureTable
+from modules.models.corpus import FeatureTable
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
+from modules.training.distributed.config import DistributionConfig
 from modules.training.job import Job, find_job, read_job, write_job
 from modules.training.worker import wait_for_job
 from tests.modules import tiny

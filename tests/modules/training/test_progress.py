@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.cooperation.base import TwoStageModel
+from modules.models.algorithms.base import TwoStageModel
 from modules.training.progress import MONITOR, Progress, StopOnNonFiniteLoss
 from tests.modules import tiny
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.cooperation.base import TwoStageModel
+from modules.models.algorithms.base import TwoStageModel
 from modules.training.inputs import EvaluationUsers, evaluation_users
 from modules.training.validation import Validation, evaluate_batch, mean_over_users
 from tests.modules import tiny

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.cooperation.base import TwoStageModel
-from modules.corpus import FeatureTable
-from modules.data import names
+from modules import names
 from modules.export.exported_weights import ExportedWeights
 from modules.export.training_record import TrainingRecord, read_training_record
-from modules.rankers import RANKERS
-from modules.retrievers import RETRIEVERS
+from modules.models.algorithms.base import TwoStageModel
+from modules.models.corpus import FeatureTable
+from modules.models.rankers import RANKERS
+from modules.models.retrievers import RETRIEVERS
 from modules.training.fit import FitResult, fit
 from modules.training.vocabulary_rows import previous_rows
 from modules.training.warm_start import (

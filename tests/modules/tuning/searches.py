@@ -13,7 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.config import ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
+from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.tuning.config import TunerConfig
 from modules.tuning.search import JointTuner

@@ -6,8 +6,9 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from modules.config import ModelConfig, TrainingConfig
+from modules.models.config import ModelConfig
 from modules.trainer import settings_digest
+from modules.training.config import TrainingConfig
 from modules.tuning.config import TunerConfig
 from modules.tuning.effective import CONFIGURATION_FILE, with_hyperparameters, write_configuration
 from modules.tuning.hyperparameters import to_hyperparameters

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modules.cooperation.base import TwoStageModel
+from modules.models.algorithms.base import TwoStageModel
 from modules.training.fit import fit
 from modules.training.progress import MONITOR
 from modules.tuning.hyperparameters import to_point
@@ -18,6 +18,7 @@ from modules.tuning.search import JointTuner
 from modules.tuning.space import settings_at
 from modules.tuning.trials import Trials
 from tests.modules.tuning import searches
+from tests.paths import ROOT
 
 
 class Search(NamedTuple):
@@ -79,7 +80,7 @@ def test_no_checkpoint_and_no_model_is_left(searched: Search) -> None:
 
 def test_a_killed_search_trains_only_what_was_not_finished(data: Path, searched: Search, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.modules.tuning.searches", str(data), str(tmp_path), "2"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     finished = results(tmp_path)
     assert len(finished) == 2

@@ -5,11 +5,13 @@ from typing import Any
 import pydantic
 import pytest
 
-from modules.config import ModelConfig, TrainingConfig, describe_errors
-from modules.cooperation import ALGORITHMS
-from modules.rankers import RANKERS
-from modules.retrievers import RETRIEVERS
-from modules.samplers import SAMPLERS
+from modules.models.algorithms import ALGORITHMS
+from modules.models.config import ModelConfig
+from modules.models.rankers import RANKERS
+from modules.models.retrievers import RETRIEVERS
+from modules.models.samplers import SAMPLERS
+from modules.section import describe_errors
+from modules.training.config import TrainingConfig
 from modules.tuning.config import TunerConfig
 from modules.tuning.space import DEFAULT_SPACE, check_space, searchable_settings, settings_at, space_of
 

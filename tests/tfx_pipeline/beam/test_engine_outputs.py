@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmarks.engines.outputs import read_outputs
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 ENGINES = ("in_memory", "job_server")
 KINDS = ("examples", "statistics", "vocabularies", "transformed examples", "metrics", "recommendations")
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.paths import ROOT
 from tfx_pipeline.beam.engines import ENGINES
 from tfx_pipeline.config import load_config
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "engines.md"
+DOCUMENT = ROOT / "docs" / "engines.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 

@@ -15,8 +15,9 @@ from tfx import v1 as tfx
 from tfx.orchestration import metadata
 from tfx.types.artifact_utils import decode_split_names
 
-from modules.config import DataConfig
-from modules.data import names, sources
+from modules import names
+from modules.data import locating
+from modules.data.config import DataConfig
 from modules.data.report import read_report
 from tests.modules.data.beam_runs import BEAM_ARGS, Parsed, read_splits
 from tfx_pipeline.components.example_gen import interaction_example_gen
@@ -62,7 +63,7 @@ def write_input(folder: Path) -> None:
 
 
 def run_pipeline(folder: Path, data: DataConfig) -> Run:
-    base, pattern = sources.locate(data, str(folder))
+    base, pattern = locating.locate(data, str(folder))
     connection = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))
     pipeline = tfx.dsl.Pipeline(
         pipeline_name="data",

@@ -6,21 +6,20 @@ import tensorflow_datasets as tfds
 from tfx.components.example_gen import utils
 from tfx.proto import example_gen_pb2
 
-from modules import datasets
-from modules.config import DataConfig
-from modules.data import sources
+from modules.data import builders, locating
+from modules.data.config import DataConfig
 
 
 def fingerprint(data: DataConfig) -> str:
     """What TFX's driver compares before it uses the cache."""
-    base, pattern = sources.locate(data, "")
+    base, pattern = locating.locate(data, "")
     splits = [example_gen_pb2.Input.Split(name="interactions", pattern=pattern)]
     return utils.calculate_splits_fingerprint_span_and_version(base, splits)[0]
 
 
 def prepare(folder: Path, lines: list[str]) -> None:
     (folder / "ratings_Books.csv").write_text("".join(f"{line}\n" for line in lines))
-    builder = datasets.AmazonRatings(data_dir=folder / "out", config="Books")
+    builder = builders.AmazonRatings(data_dir=folder / "out", config="Books")
     config = tfds.download.DownloadConfig(
         manual_dir=folder, try_download_gcs=False, download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
     )

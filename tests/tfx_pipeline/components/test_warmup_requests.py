@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from modules.server import warmup
-from modules.server.errors import ServingError
-from modules.server.version_loader import VersionLoader
+from model_server.errors import ServingError
+from model_server.models import warmup
+from model_server.models.version_loader import VersionLoader
 from tests.lookup_model import save_lookup_model
 from tests.tfx_pipeline.popular_model import save_popular_model
 from tfx_pipeline.components import warmup_requests

@@ -3,7 +3,7 @@
 import datetime
 from typing import Any
 
-from tfx_pipeline.report.facts import Evaluation, Gate, Metric, Model, RunFacts, Slice, Step
+from tfx_pipeline.report.contents import Evaluation, Gate, Metric, Model, RunFacts, Slice, Step
 
 
 def metrics(two_stage: float, retriever: float, users: int = 100) -> dict[str, Metric]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tfx_pipeline.report import made_up
 from tfx_pipeline.report import plots
-from tfx_pipeline.report.facts import Evaluation, Slice
+from tfx_pipeline.report.contents import Evaluation, Slice
 
 
 def _evaluation(*values: str, users: int = 100) -> Evaluation:

@@ -12,7 +12,7 @@ from tests.tfx_pipeline import tiny_runs as tiny
 from tests.tfx_pipeline.report import made_up
 from tfx_pipeline.components.anomalies import Anomaly
 from tfx_pipeline.report import collect, render, write
-from tfx_pipeline.report.facts import Evaluation, Item, Metric, Step, UserExample
+from tfx_pipeline.report.contents import Evaluation, Item, Metric, Step, UserExample
 
 _VOID = {"meta", "img", "br"}
 

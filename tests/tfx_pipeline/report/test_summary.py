@@ -9,7 +9,7 @@ from tests.tfx_pipeline.report import made_up
 from tfx_pipeline.components.anomalies import Anomaly
 from tfx_pipeline.report import summary, texts
 from tfx_pipeline.report.__main__ import main
-from tfx_pipeline.report.facts import Gate, Step
+from tfx_pipeline.report.contents import Gate, Step
 
 
 def test_blessed_and_pushed():

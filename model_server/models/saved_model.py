@@ -1,0 +1,139 @@
+"""Loads a SavedModel into a session of its own: TF Serving's runtime, so its answers too."""
+
+import importlib
+import logging
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.python.framework import op_def_registry
+from tensorflow.python.saved_model import loader_impl
+
+from model_server.errors import Code, ServingError, not_found
+
+SERVE_TAG = "serve"
+
+_SCANN_PREFIX = "Scann>"
+_logger = logging.getLogger(__name__)
+
+
+class LoadedModel(NamedTuple):
+    """A SavedModel that can run."""
+
+    session: tf.compat.v1.Session
+    signatures: dict[str, meta_graph_pb2.SignatureDef]
+    missing_ops: dict[str, str]
+    """Name of a function that was left out -> TensorFlow's message about its missing op."""
+
+
+def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.ConfigProto | None = None) -> LoadedModel:
+    """Returns the SavedModel in folder `path`, its variables restored and its tables filled.
+
+    Functions with an op this process does not have are left out: TF Serving, too, stumbles on them
+    only when they are called.
+
+    Args:
+      path: the version folder.
+      load_scann: imports ScaNN, best effort, for a model that uses its ops.
+      session_config: threads and devices.
+
+    Raises:
+      ServingError: NOT_FOUND or DATA_LOSS where there is no readable SavedModel, else TensorFlow's
+        own code.
+    """
+    loader = _open(path)
+    try:
+        meta_graph = loader.get_meta_graph_def_from_tags([SERVE_TAG])
+    except RuntimeError:
+        raise not_found(
+            f"Could not find meta graph def matching supplied tags: {{ {SERVE_TAG} }}. To inspect "
+            "available tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+        ) from None
+    if load_scann and any(op.startswith(_SCANN_PREFIX) for op in _ops(meta_graph)):
+        _import_scann()
+    missing_ops = _leave_out_unknown(meta_graph)
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
+    try:
+        with session.graph.as_default():
+            loader.load(session, [SERVE_TAG])
+    except tf.errors.OpError as error:
+        session.close()
+        raise from_op_error(error) from None
+    except Exception as error:
+        session.close()
+        raise ServingError(Code.UNKNOWN, f"{type(error).__name__}: {error}") from error
+    # Copies, as a reference would keep the whole graph in memory a second time.
+    signatures = {
+        name: meta_graph_pb2.SignatureDef.FromString(signature.SerializeToString())
+        for name, signature in meta_graph.signature_def.items()
+    }
+    return LoadedModel(session, signatures, missing_ops)
+
+
+def from_op_error(error: tf.errors.OpError) -> ServingError:
+    """Returns TensorFlow's error as one to tell the client."""
+    return ServingError(Code(error.error_code), str(error.message))
+
+
+def _open(path: str) -> loader_impl.SavedModelLoader:
+    names = ("saved_model.pb", "saved_model.pbtxt")
+    if not any(tf.io.gfile.exists(f"{path}/{name}") for name in names):
+        raise not_found(
+            "Specified file path does not appear to contain a SavedModel bundle "
+            f"(should have a file called `saved_model.pb`)\nSpecified file path: {path}"
+        )
+    try:
+        return loader_impl.SavedModelLoader(path)
+    except OSError:
+        raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/saved_model.pb as binary proto") from None
+
+
+def _ops(meta_graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
+    graph = meta_graph.graph_def
+    ops = {node.op for node in graph.node}
+    for function in graph.library.function:
+        ops.update(node.op for node in function.node_def)
+    return ops
+
+
+def _import_scann() -> None:
+    try:
+        importlib.import_module("scann")
+    except Exception as error:
+        _logger.warning(
+            "The model uses ScaNN, which cannot be imported (%s); calls that search will fail.",
+            error,
+        )
+
+
+def _leave_out_unknown(meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, str]:
+    """Removes the functions that cannot be imported; returns name -> TensorFlow's reason."""
+    library = meta_graph.graph_def.library
+    missing: dict[str, str] = {}
+    while True:
+        names = {function.signature.name for function in library.function}
+        found = {}
+        for function in library.function:
+            for node in function.node_def:
+                if node.op not in names and op_def_registry.get(node.op) is None:
+                    # A function may be called by its name, as if it were an op.
+                    found[function.signature.name] = missing.get(node.op) or _reason(node.op)
+                    break
+        if not found:
+            return missing
+        missing |= found
+        kept = [function for function in library.function if function.signature.name not in found]
+        del library.function[:]
+        library.function.extend(kept)
+
+
+def _reason(op: str) -> str:
+    """Returns what TensorFlow says of an op it does not know."""
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="node", op=op)
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(graph)
+    except tf.errors.OpError as error:
+        return str(error.message)
+    return f"Op type not registered '{op}'"

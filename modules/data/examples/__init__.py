@@ -1,0 +1,1 @@
+"""From filtered interactions to `tf.train.Example`s."""

@@ -1,0 +1,1 @@
+"""Interactions grouped by user through files, so that memory does not grow with them."""

@@ -1,0 +1,31 @@
+"""What is exported for serving."""
+
+from typing import Literal
+
+import pydantic
+
+from modules.section import Section
+
+IndexKind = Literal["auto", "exact", "partitioned"]
+"""How the portable model searches: every item, or the cells nearest to the query; `auto` takes what is faster."""
+
+
+Quantisation = Literal["none", "int8"]
+"""How the vectors that are scanned are stored: float32, or int8 with a scale a vector."""
+
+
+class ServingConfig(Section):
+    """The exported SavedModels."""
+
+    top_k: int = pydantic.Field(10, ge=1)
+    """Items a request is answered with."""
+    scann: bool = True
+    """Also export, evaluate and push the ScaNN-indexed model (`<name>_scann`)."""
+    index: IndexKind = "auto"
+    """How the portable model searches."""
+    exact_below: int = pydantic.Field(50_000, ge=1)
+    """Corpora of fewer items are searched exactly under `index: auto`."""
+    min_index_recall: float = pydantic.Field(0.95, gt=0, le=1)
+    """Floor of the recall of each export's index against exact search, of `candidates` items; below it, no push."""
+    index_quantisation: Quantisation = "int8"
+    """How the partitioned index stores the vectors it scans; the best are scored again by the exact ones."""

@@ -1,0 +1,70 @@
+"""The two stages, the proposal between them, and the algorithm that trains them."""
+
+import contextlib
+from typing import Any, Literal
+
+import pydantic
+
+from modules.section import Section, describe_errors
+
+
+class Choice(pydantic.BaseModel):
+    """A registered part of the model: its `name`, and beside it its own options."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options as given, not yet validated."""
+        return dict(self.model_extra or {})
+
+
+class ModelConfig(Section):
+    """The two stages, the proposal between them, and the algorithm that trains them together."""
+
+    embedding_dim: int = pydantic.Field(64, ge=2)
+    """Width d of the query and item embeddings."""
+    history_length: int = pydantic.Field(20, ge=1)
+    """How many of the latest items the encoders look at."""
+    retriever: Choice = Choice(name="sasrec")
+    """A name in `modules.models.retrievers.RETRIEVERS` with its options."""
+    ranker: Choice = Choice(name="din")
+    """A name in `modules.models.rankers.RANKERS` with its options."""
+    sampler: Choice = Choice(name="midx")
+    """A name in `modules.models.samplers.SAMPLERS` with its options."""
+    algorithm: Choice = Choice(name="corr")
+    """A name in `modules.models.algorithms.ALGORITHMS` with its options."""
+    num_negatives: int = pydantic.Field(20, ge=1)
+    """L, the draws from the proposal for each positive."""
+    uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
+    candidates: int | Literal["all"] = 100
+    """How many items the first stage hands to the second; `all` leaves the whole corpus to the second."""
+
+    @pydantic.field_validator("candidates", mode="wrap")
+    @classmethod
+    def _candidates_are_counted(cls, candidates: Any, validate: pydantic.ValidatorFunctionWrapHandler) -> int | str:
+        # One line in place of one for each type that would have been possible.
+        with contextlib.suppress(pydantic.ValidationError):
+            count = validate(candidates)
+            if count == "all" or count >= 1:
+                return count
+        raise ValueError(f"`candidates` must be a positive integer or 'all'. Received: {candidates!r}.")
+
+    @pydantic.model_validator(mode="after")
+    def _options_are_known(self) -> "ModelConfig":
+        from modules.models.choices import CHOICES
+
+        for key, registry in CHOICES.items():
+            choice: Choice = getattr(self, key)
+            try:
+                registry.options(choice.name, choice.options)
+            except pydantic.ValidationError as error:
+                raise ValueError(f"`{key}` ({choice.name}): {describe_errors(error)}") from error
+        return self
+
+    def candidate_count(self, num_items: int) -> int:
+        """Returns how many items of a corpus of `num_items` the first stage hands to the second."""
+        return num_items if self.candidates == "all" else self.candidates

@@ -1,0 +1,1 @@
+"""One training over several devices, processes and machines."""

@@ -1,0 +1,1 @@
+"""The pushed versions of a model: their numbers, folders and history, and the way back."""
