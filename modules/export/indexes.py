@@ -55,6 +55,7 @@ class ScannIndex(Index):
     """
 
     SEARCH_ALL_BELOW = 20_000
+    FEWEST_ITEMS = 16
 
     def __init__(self, candidates: tf.Variable, k: int, max_excluded: int = 100) -> None:
         super().__init__()
@@ -62,10 +63,9 @@ class ScannIndex(Index):
 
         self._candidates = candidates
         num_items = candidates.shape[0] - 1
-        if num_items < 16:
+        if num_items < self.FEWEST_ITEMS:
             raise ValueError(
-                f"`candidates` must hold at least 16 items for ScaNN. Received: {num_items}. "
-                "Set `serving.scann: false`; the portable export serves small corpora exactly."
+                f"`candidates` must hold at least {self.FEWEST_ITEMS} items for ScaNN. Received: {num_items}."
             )
         self._fetched = min(num_items, k + max_excluded)
         # One leaf alone makes ScaNN answer with a repeated id.

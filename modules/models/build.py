@@ -32,19 +32,6 @@ def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> 
             )
 
 
-def check_corpus(config: ModelConfig, corpus: Corpus) -> None:
-    """Raises ValueError where the corpus is smaller than what is to be drawn or retrieved from it."""
-    for key, needed in (
-        ("model.candidates", config.candidate_count(corpus.num_items)),
-        ("model.num_negatives", config.num_negatives),
-    ):
-        if corpus.num_items < needed:
-            raise ValueError(
-                f"`{key}` must be at most the number of items left after filtering ({corpus.num_items}). "
-                f"Received: {needed}. Lower it, or lower `data.min_item_interactions`."
-            )
-
-
 def _check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: str) -> None:
     """Raises ValueError where a part of the model reads more of the corpus than is allowed.
 
@@ -89,9 +76,8 @@ def build_model(config: ModelConfig, corpus: Corpus, seed: int) -> TwoStageModel
     """Returns the untrained model; equal arguments give equal weights.
 
     Raises:
-      ValueError: on sizes that do not fit each other or the corpus.
+      ValueError: on sizes that do not fit each other.
     """
-    check_corpus(config, corpus)
     tf.keras.utils.set_random_seed(seed)
     retriever = RETRIEVERS[config.retriever.name](
         corpus,

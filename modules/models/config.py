@@ -41,7 +41,7 @@ class ModelConfig(Section):
     uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
     candidates: int | Literal["all"] = 100
-    """How many items the first stage hands to the second; `all` leaves the whole corpus to the second."""
+    """How many items the first stage hands to the second, at most; `all` leaves the whole corpus to the second."""
 
     @pydantic.field_validator("candidates", mode="wrap")
     @classmethod

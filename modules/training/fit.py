@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.build import build_model, check_corpus, check_scores, check_shards, check_tasks
+from modules.models.build import build_model, check_scores, check_shards, check_tasks
 from modules.models.config import ModelConfig
 from modules.training import inputs
 from modules.training.config import TrainingConfig
@@ -66,7 +66,6 @@ def fit(
     """
     keep_autograph_away()
     check_tasks(model_config, data.task)
-    check_corpus(model_config, data.corpus)
     check_scores(model_config, training.batch_size, data.corpus.num_items)
     strategy = training.distribution.strategy
     if strategy == "parameter_server":

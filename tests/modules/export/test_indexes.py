@@ -99,7 +99,5 @@ def test_a_search_for_more_than_there_is_ends_in_padding() -> None:
 
 
 def test_below_sixteen_items_scann_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="`candidates` must hold at least 16 items for ScaNN. Received: 15.*scann: false"
-    ):
+    with pytest.raises(ValueError, match="`candidates` must hold at least 16 items for ScaNN. Received: 15"):
         ScannIndex(tf.Variable(CANDIDATES[:16]), 10)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modules.models.build import build_model, check_corpus, check_scores, check_tasks
+from modules.models.build import build_model, check_scores, check_tasks
 from modules.models.samplers.midx import MIDXSampler
 from modules.models.samplers.mixture import UniformMixture
 from tests.modules import tiny
@@ -49,19 +49,6 @@ def test_stages_must_be_able_to_read_the_task(stage: str, chosen: dict, able: st
     )
     with pytest.raises(ValueError, match=message):
         check_tasks(config, "general")
-
-
-@pytest.mark.parametrize("key", ["candidates", "num_negatives"])
-def test_the_corpus_must_hold_what_is_asked_of_it(key: str) -> None:
-    config = tiny.make_config(**{key: 21})
-    message = rf"`model.{key}` must be at most the number of items left after filtering \(20\). Received: 21. Lower it"
-    with pytest.raises(ValueError, match=message):
-        build_model(config, tiny.make_corpus(20), seed=1)
-    check_corpus(config, tiny.make_corpus(21))
-
-
-def test_all_candidates_fit_every_corpus() -> None:
-    check_corpus(tiny.make_config(candidates="all"), tiny.make_corpus(5))
 
 
 @pytest.mark.parametrize(

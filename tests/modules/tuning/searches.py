@@ -44,9 +44,9 @@ def training_data(folder: Path) -> TrainingData:
     return TrainingData([str(folder / "train-*")], [str(folder / "valid-*")], corpus, "sequential")
 
 
-def model_config() -> ModelConfig:
-    """Returns the settings that points are laid over: MF alone, the fastest to train."""
-    return tiny.make_config(ranker={"name": "none"}, algorithm={"name": "retriever_only"})
+def model_config(**changes: Any) -> ModelConfig:
+    """Returns the settings that points are laid over: MF alone, the fastest to train, with some `changes`."""
+    return tiny.make_config(**{"ranker": {"name": "none"}, "algorithm": {"name": "retriever_only"}, **changes})
 
 
 def training_config() -> TrainingConfig:
@@ -54,10 +54,16 @@ def training_config() -> TrainingConfig:
     return TrainingConfig(epochs=9, batch_size=runs.BATCH, shuffle_users=5)
 
 
-def make_tuner(data: Path, folder: Path, kind: type[JointTuner] = JointTuner, **changes: Any) -> JointTuner:
+def make_tuner(
+    data: Path,
+    folder: Path,
+    kind: type[JointTuner] = JointTuner,
+    model: ModelConfig | None = None,
+    **changes: Any,
+) -> JointTuner:
     """Returns a tuner of three random trials of one epoch, with some `changes` of its settings."""
     settings = TunerConfig(**{"max_trials": 3, "epochs": 1, "space": SPACE, **changes})
-    return kind(settings, model_config(), training_config(), training_data(data), str(folder))
+    return kind(settings, model or model_config(), training_config(), training_data(data), str(folder))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,11 @@ from modules.tuning.hyperparameters import to_point
 from modules.tuning.search import JointTuner
 from modules.tuning.space import settings_at
 from modules.tuning.trials import Trials
+from tests.modules import tiny
 from tests.modules.tuning import searches
 from tests.paths import ROOT
+
+HALVED = searches.model_config(sampler=tiny.MIDX, algorithm={"name": "retriever_only", "loss": "sampled_softmax"})
 
 
 class Search(NamedTuple):
@@ -128,27 +131,28 @@ def test_a_trial_is_the_mean_of_its_executions(data: Path, tmp_path: Path) -> No
 
 
 def test_a_trial_that_fails_costs_no_other(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    # The corpus has 16 items; and this step size is not one that weights survive.
-    space = {"model.num_negatives": {"values": [17, 4]}, "training.retriever_learning_rate": {"values": [0.01, 1e30]}}
+    # MIDX cuts embeddings in halves; and this step size is not one that weights survive.
+    space = {"model.embedding_dim": {"values": [3, 4]}, "training.retriever_learning_rate": {"values": [0.01, 1e30]}}
     settings = {"algorithm": "grid", "max_trials": None, "space": space}
     with caplog.at_level("INFO"):
-        tuner = searches.make_tuner(data, tmp_path, **settings)
+        tuner = searches.make_tuner(data, tmp_path, model=HALVED, **settings)
         tuner.search()
     assert [score is None for _, score in outcome(tuner)] == [True, True, False, True]
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["FAILED", "FAILED", "COMPLETED", "FAILED"]
-    assert "`model.num_negatives` must be at most the number of items left after filtering (16)" in caplog.text
+    assert "`embedding_dim` must be even for the MIDX sampler" in caplog.text
     assert "The training loss must be finite" in caplog.text
     # As TFX asks for the results.
     assert tuner.oracle.get_best_trials(tuner.oracle.max_trials)[0].score == outcome(tuner)[2][1]
 
     finished = results(tmp_path)
-    searches.make_tuner(data, tmp_path, **settings).search()
+    searches.make_tuner(data, tmp_path, model=HALVED, **settings).search()
     assert results(tmp_path) == finished
 
 
 def test_a_search_of_nothing_but_failures_says_so(data: Path, tmp_path: Path) -> None:
-    tuner = searches.make_tuner(data, tmp_path, space={"model.num_negatives": {"values": [17, 18, 19, 20, 21]}})
-    with pytest.raises(ValueError, match=r"3 trials, all of which failed.*`model.num_negatives` must be at most"):
+    space = {"model.embedding_dim": {"values": [3, 5, 7, 9, 11]}}
+    tuner = searches.make_tuner(data, tmp_path, model=HALVED, space=space)
+    with pytest.raises(ValueError, match=r"3 trials, all of which failed.*`embedding_dim` must be even"):
         tuner.search()
 
 
