@@ -136,7 +136,7 @@ class Executor(BaseExampleGenExecutor):
         if self._spans is not None:
             self._spans.require_readable(facts.read_facts(self._newest_facts_path))
             summary["spans"] = self._spans.report(self._corpus.facts)
-            self._windows.describe(artifact)
+            self._spans.describe(artifact)
         _LOG.info("corpus: %s; splits: %s", summary["corpus"], summary["splits"])
         report.require_every_split(summary)
         report.write_report(summary, artifact.uri)

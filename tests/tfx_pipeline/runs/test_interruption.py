@@ -21,14 +21,14 @@ _PATIENCE_SECONDS = 600
 # The main thread is in one call of C for hours, as it may be in TensorFlow, and Python's handlers have to wait.
 _BUSY = """
 import hashlib
-from tfx_pipeline import interruption
+from tfx_pipeline.runs import interruption
 interruption.end_when_told(lambda: "This is how it goes on.")
 print("ready", flush=True)
 hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 2**31 - 1)
 """
 _RAISING = """
 import signal, sys
-from tfx_pipeline import interruption
+from tfx_pipeline.runs import interruption
 interruption.raise_when_told()
 try:
     print("ready", flush=True)
