@@ -35,12 +35,12 @@ def compiled_parts(timed: TimedModel, batch: Batch) -> dict[str, Callable[[], ob
 
     @compiled
     def forward() -> tf.Tensor:
-        return model.stage_losses(context, positives, seed).total
+        return model.batch_losses(context, positives, seed).total
 
     @compiled
     def gradients() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
-            total = model.stage_losses(context, positives, seed).total
+            total = model.batch_losses(context, positives, seed).total
         weights = model.retriever.trainable_variables + model.ranker.trainable_variables
         found = (gradient for gradient in tape.gradient(total, weights) if gradient is not None)
         return [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in found]

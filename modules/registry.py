@@ -14,6 +14,8 @@ class Registry(Mapping[str, type]):
       kind: what the entries are, for error messages ("retriever").
       entries: name -> "package.module:Class". The class has an `Options` attribute, a pydantic model of its
         own settings, and is imported when first looked up.
+
+    A name that is itself a "package.module:Class" stands for that class: a part need not be of this project.
     """
 
     def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
@@ -21,10 +23,17 @@ class Registry(Mapping[str, type]):
         self._entries = dict(entries)
 
     def __getitem__(self, name: str) -> type:
-        if name not in self._entries:
+        entry = name if ":" in name else self._entries.get(name)
+        if entry is None:
             raise ValueError(f"`{self._kind}.name` must be one of {sorted(self._entries)}. Received: {name!r}.")
-        module, _, attribute = self._entries[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        module, _, attribute = entry.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if entry != name:
+                raise
+            message = f"`{self._kind}.name` must be a class that can be imported. Received: {name!r} ({error})."
+            raise ValueError(message) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

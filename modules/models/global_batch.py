@@ -93,21 +93,19 @@ def _rows_of_whole(draw: Callable[[tf.Tensor], tf.Tensor], shape: tf.Tensor) -> 
     return draw(whole)[part.first : part.first + tf.cast(shape[0], tf.int64)]
 
 
-def mean(values: tf.Tensor) -> tf.Tensor:
-    """Returns the replica's share of the mean of float32 `[B, ...]` over the whole batch: replicas add up to it."""
+def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the replica's share of the mean of float32 `[B]` over the whole batch: replicas add up to it.
+
+    Args:
+      values: float32 `[B]`.
+      weights: float32 `[B]`, how much each counts; None: all the same.
+    """
     part = _part()
+    if weights is not None:
+        return tf.math.divide_no_nan(tf.reduce_sum(values * weights), add_up(tf.reduce_sum(weights)))
     if part is None:
         return tf.reduce_mean(values)
-    row_size = tf.cast(tf.reduce_prod(tf.shape(values)[1:]), values.dtype)
-    return tf.reduce_sum(values) / (tf.cast(part.total, values.dtype) * row_size)
-
-
-def mean_of_any(values: tf.Tensor) -> tf.Tensor:
-    """As `mean` for float32 `[M]`, of which each replica has as many as happen to be, over all that there are."""
-    if _part() is None:
-        return tf.reduce_mean(values)
-    count = tf.cast(tf.size(values), values.dtype)
-    return tf.math.divide_no_nan(tf.reduce_sum(values), add_up(count))
+    return tf.reduce_sum(values) / tf.cast(part.total, values.dtype)
 
 
 def once(value: tf.Tensor | float) -> tf.Tensor | float:

@@ -43,3 +43,13 @@ def test_a_component_is_imported_when_asked_for() -> None:
     assert list(registry) == ["missing"]
     with pytest.raises(ModuleNotFoundError):
         registry["missing"]
+
+
+def test_a_class_of_anyone_can_be_named_by_where_it_stands() -> None:
+    registry = Registry("sampler", {})
+    assert registry["modules.section:Section"] is Section
+    for name in ("modules.section:Missing", "no_such_module:Section"):
+        with pytest.raises(
+            ValueError, match=rf"`sampler.name` must be a class that can be imported. Received: '{name}'"
+        ):
+            registry[name]

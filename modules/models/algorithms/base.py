@@ -25,13 +25,25 @@ class AlgorithmOptions(Section):
 
 
 class StageLosses(NamedTuple):
-    """What one step minimises.
+    """What one step minimises, an example at a time: the base takes the means, over all replicas' examples together.
 
     Attributes:
-      total: float32 scalar, the sum of all losses, the only one that is differentiated.
-      logged: name -> scalar; means over the epoch are reported.
+      total: float32 `[B]`, the sum of all losses, the only one that is differentiated.
+      logged: name of `LOGGED` -> float32 `[B]`; means over the epoch are reported.
+      weights: float32 `[B]`, how much each example counts in the means; None: all the same.
+    """
 
-    All are a replica's shares (`modules.models.global_batch`), which add up to the value over the whole batch.
+    total: tf.Tensor
+    logged: dict[str, tf.Tensor]
+    weights: tf.Tensor | None = None
+
+
+class BatchLosses(NamedTuple):
+    """The means of `StageLosses`: a replica's shares (`modules.models.global_batch`), which add up to those of all.
+
+    Attributes:
+      total: float32 scalar.
+      logged: name -> float32 scalar; `loss` is the total.
     """
 
     total: tf.Tensor
@@ -84,7 +96,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
     Options: ClassVar[type[AlgorithmOptions]]
     """The algorithm's own settings."""
     LOGGED: ClassVar[tuple[str, ...]]
-    """The names `stage_losses` logs."""
+    """The names `stage_losses` logs, beside the `loss`."""
 
     def __init__(
         self,
@@ -104,7 +116,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self.options = options
         self._seed = seed
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
-        names = [*self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
+        names = ["loss", *self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
         self._means = {name: _EpochMean(name=name) for name in names}
 
     @classmethod
@@ -130,7 +142,14 @@ class TwoStageModel(tfrs.Model, abc.ABC):
 
     @abc.abstractmethod
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
-        """Returns the losses of one batch: `positives` int64 `[B]`, `seed` int64 `[2]`."""
+        """Returns the losses of each example of a batch: `positives` int64 `[B]`, `seed` int64 `[2]`."""
+
+    def batch_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> BatchLosses:
+        """Returns the means of `stage_losses`."""
+        losses = self.stage_losses(context, positives, seed)
+        total = global_batch.mean(losses.total, losses.weights)
+        logged = {name: global_batch.mean(values, losses.weights) for name, values in losses.logged.items()}
+        return BatchLosses(total, {"loss": total, **logged})
 
     def propose(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> Proposals:
         """Draws `num_negatives` items for each context; no gradient flows into the proposal."""
@@ -175,7 +194,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         """
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         with tf.GradientTape() as tape:
-            losses = self.stage_losses(context, positives, seed)
+            losses = self.batch_losses(context, positives, seed)
             total = losses.total + global_batch.once(tf.reduce_sum(self.losses))
         retriever_weights = self.retriever.trainable_variables
         ranker_weights = self.ranker.trainable_variables

@@ -23,7 +23,6 @@ class CoRR(TwoStageModel):
     """
 
     LOGGED = (
-        "loss",
         "ranker_loss",
         "retriever_loss",
         "kl",
@@ -72,18 +71,16 @@ class CoRR(TwoStageModel):
             kl = _log_count_less_entropy(ranker_scores[:, 1:], retriever_scores[:, 1:], mask)
         else:
             kl = losses.sampled_kl(ranker_scores[:, 1:], retriever_scores[:, 1:], proposals.negative_log_q, mask)
-        total = global_batch.mean(ranker_loss + retriever_loss + self.options.kl_weight * kl)
         weights = tf.nn.softmax(losses.corrected_logits(ranker_scores[:, 1:], proposals.negative_log_q, mask))
         return StageLosses(
-            total,
+            ranker_loss + retriever_loss + self.options.kl_weight * kl,
             {
-                "loss": total,
-                "ranker_loss": global_batch.mean(ranker_loss),
-                "retriever_loss": global_batch.mean(retriever_loss),
-                "kl": global_batch.mean(kl),
+                "ranker_loss": ranker_loss,
+                "retriever_loss": retriever_loss,
+                "kl": kl,
                 # Kish: (sum w)^2 / sum w^2 of the importance weights, between 1 and L.
-                "effective_sample_size": global_batch.mean(1 / tf.reduce_sum(weights**2, axis=1)),
-                "accidental_hits": global_batch.once(1.0) - global_batch.mean(tf.cast(proposals.negatives, tf.float32)),
+                "effective_sample_size": 1 / tf.reduce_sum(weights**2, axis=1),
+                "accidental_hits": 1 - tf.reduce_mean(tf.cast(proposals.negatives, tf.float32), axis=1),
             },
         )
 

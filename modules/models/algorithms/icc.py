@@ -5,7 +5,6 @@ from typing import Literal
 import pydantic
 import tensorflow as tf
 
-from modules.models import global_batch
 from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.models.algorithms.sampled_losses import sampled_loss
 from modules.models.context import Context
@@ -32,7 +31,7 @@ class ICC(TwoStageModel):
     one of learning to rank by graded labels, here it is the other algorithms' over as many draws as theirs.
     """
 
-    LOGGED = ("loss", "passed_positives", "passed_negatives")
+    LOGGED = ("passed_positives", "passed_negatives")
 
     class Options(AlgorithmOptions):
         """Settings of ICC."""
@@ -58,15 +57,10 @@ class ICC(TwoStageModel):
         pass_logits = (proposals.retriever_scores - self.options.threshold) / self.options.softness
         cascade_score = joint_log_weight if self.options.loss == "sampled_softmax" else joint_logit
         scores = cascade_score(pass_logits, ranker_scores)
-        total = global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
         passed = tf.sigmoid(pass_logits)
         return StageLosses(
-            total,
-            {
-                "loss": total,
-                "passed_positives": global_batch.mean(passed[:, 0]),
-                "passed_negatives": global_batch.mean(passed[:, 1:]),
-            },
+            sampled_loss(self.options.loss, scores, proposals),
+            {"passed_positives": passed[:, 0], "passed_negatives": tf.reduce_mean(passed[:, 1:], axis=1)},
         )
 
 

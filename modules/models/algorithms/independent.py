@@ -4,7 +4,6 @@ from typing import Literal
 
 import tensorflow as tf
 
-from modules.models import global_batch
 from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.models.algorithms.sampled_losses import sampled_loss
 from modules.models.context import Context
@@ -17,7 +16,7 @@ class Independent(TwoStageModel):
     With the uniform sampler this is the usual industrial cascade, and the paper's "Independent" (section 5.1).
     """
 
-    LOGGED = ("loss", "ranker_loss", "retriever_loss")
+    LOGGED = ("ranker_loss", "retriever_loss")
 
     class Options(AlgorithmOptions):
         """Settings of Independent."""
@@ -38,11 +37,7 @@ class Independent(TwoStageModel):
         retriever_scores = proposals.retriever_scores
         ranker_scores = self.ranker_scores(context, proposals.ids, retriever_scores, training=True)
         retriever_loss, ranker_loss = (
-            global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
-            for scores in (retriever_scores, ranker_scores)
+            sampled_loss(self.options.loss, scores, proposals) for scores in (retriever_scores, ranker_scores)
         )
-        total = retriever_loss + ranker_loss
-        return StageLosses(
-            total,
-            {"loss": total, "ranker_loss": ranker_loss, "retriever_loss": retriever_loss},
-        )
+        logged = {"ranker_loss": ranker_loss, "retriever_loss": retriever_loss}
+        return StageLosses(retriever_loss + ranker_loss, logged)

@@ -23,7 +23,7 @@ class MaskedItems(TwoStageModel):
     The sampler is not used; with the ranker `none` the two-stage answer is the retriever's own.
     """
 
-    LOGGED = ("loss",)
+    LOGGED = ()
 
     class Options(AlgorithmOptions):
         """Settings of the training on masked items."""
@@ -54,8 +54,10 @@ class MaskedItems(TwoStageModel):
         masked = self.mask(items, seed)
         queries = tf.boolean_mask(self.retriever.fill(items, masked, training=True), masked)
         scores = tf.matmul(queries, self.retriever.all_candidates(), transpose_b=True)
-        total = global_batch.mean_of_any(losses.full_log_softmax(scores, tf.boolean_mask(items, masked)))
-        return StageLosses(total, {"loss": total})
+        gap_losses = losses.full_log_softmax(scores, tf.boolean_mask(items, masked))
+        gaps = tf.math.count_nonzero(masked, axis=1)
+        own_mean = tf.reduce_mean(tf.RaggedTensor.from_row_lengths(gap_losses, gaps), axis=1)
+        return StageLosses(own_mean, {}, weights=tf.cast(gaps, own_mean.dtype))
 
     def mask(self, items: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns which positions of int64 `[B, H + 1]` are hidden: at least one a row, never padding."""

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from modules.models import global_batch
 from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.models.algorithms.sampled_losses import SampledLoss, sampled_loss
 from modules.models.context import Context
@@ -16,7 +15,7 @@ class RankerOnly(TwoStageModel):
     retriever chooses at random, so the ranker is to be judged over the whole corpus: `model.candidates: all`.
     """
 
-    LOGGED = ("loss",)
+    LOGGED = ()
 
     class Options(AlgorithmOptions):
         """Settings of a ranker trained alone."""
@@ -35,5 +34,4 @@ class RankerOnly(TwoStageModel):
         """See base class."""
         proposals = self.propose(context, positives, seed)
         scores = self.ranker_scores(context, proposals.ids, proposals.retriever_scores, training=True)
-        total = global_batch.mean(sampled_loss(self.options.loss, scores, proposals))
-        return StageLosses(total, {"loss": total})
+        return StageLosses(sampled_loss(self.options.loss, scores, proposals), {})

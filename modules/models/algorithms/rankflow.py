@@ -34,7 +34,7 @@ class RankFlow(TwoStageModel):
     self-learning, also where the retriever misses it, and as many other items as in the other algorithms.
     """
 
-    LOGGED = ("loss", "ranker_loss", "retriever_loss", "tutor_mse", "tutor_ranking", "phase")
+    LOGGED = ("ranker_loss", "retriever_loss", "tutor_mse", "tutor_ranking", "phase")
 
     class Options(AlgorithmOptions):
         """Settings of RankFlow."""
@@ -72,28 +72,26 @@ class RankFlow(TwoStageModel):
         handed = self._handed_to_ranker(phase, context, proposals, seed)
         ranker_scores = self.ranker_scores(context, handed.ids, handed.retriever_scores, training=True)
         name = self.options.loss
-        retriever_loss = global_batch.mean(sampled_loss(name, proposals.retriever_scores, proposals))
-        ranker_loss = global_batch.mean(sampled_loss(name, ranker_scores, handed))
+        retriever_loss = sampled_loss(name, proposals.retriever_scores, proposals)
+        ranker_loss = sampled_loss(name, ranker_scores, handed)
 
         listed = tf.not_equal(handed.ids[:, 1:], NO_ITEM)
         teacher = self._probabilities(tf.stop_gradient(ranker_scores[:, 1:]), listed)
         student = self._probabilities(handed.retriever_scores[:, 1:], listed)
-        mse = global_batch.mean(tutor_mse(teacher, student, listed))
-        ranking = global_batch.mean(tutor_ranking(teacher, student, listed, self.options.tutor_top))
+        mse = tutor_mse(teacher, student, listed)
+        ranking = tutor_ranking(teacher, student, listed, self.options.tutor_top)
         tutor_loss = self.options.mse_weight * mse + self.options.ranking_weight * ranking
 
         # Weights instead of branches: every weight has a gradient in every phase, and optimisers need just that.
         tutoring = tf.cast(tf.equal(phase, TUTOR_LEARNING), tf.float32)
-        total = (1 - tutoring) * (retriever_loss + ranker_loss) + tutoring * tutor_loss
         return StageLosses(
-            total,
+            (1 - tutoring) * (retriever_loss + ranker_loss) + tutoring * tutor_loss,
             {
-                "loss": total,
                 "ranker_loss": ranker_loss,
                 "retriever_loss": retriever_loss,
                 "tutor_mse": mse,
                 "tutor_ranking": ranking,
-                "phase": global_batch.once(tf.cast(phase, tf.float32)),
+                "phase": tf.fill(tf.shape(positives), tf.cast(phase, tf.float32)),
             },
         )
 

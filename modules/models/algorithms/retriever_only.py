@@ -4,7 +4,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from modules.models import global_batch, losses
+from modules.models import losses
 from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
 from modules.models.algorithms.sampled_losses import SampledLoss, sampled_loss
 from modules.models.context import Context
@@ -22,7 +22,7 @@ class RetrieverOnly(TwoStageModel):
     (.., 1, b_i); its prior is `training.weight_decay`.
     """
 
-    LOGGED = ("loss",)
+    LOGGED = ()
 
     class Options(AlgorithmOptions):
         """Settings of a retriever trained alone."""
@@ -46,5 +46,4 @@ class RetrieverOnly(TwoStageModel):
         else:
             proposals = self.propose(context, positives, seed)
             values = sampled_loss(self.options.loss, proposals.retriever_scores, proposals)
-        total = global_batch.mean(values)
-        return StageLosses(total, {"loss": total})
+        return StageLosses(values, {})

@@ -160,7 +160,7 @@ def test_draws_shared_by_the_contexts_approach_the_full_loss_under_their_mixture
         sharing = share_all_draws(model, number)
         for run in range(4):
             with tf.GradientTape() as tape:
-                found = sharing.stage_losses(context, positives, tf.constant([run, number], tf.int64))
+                found = sharing.batch_losses(context, positives, tf.constant([run, number], tf.int64))
             gradients = tape.gradient(found.total, weights)
             loss = float(found.logged["retriever_loss"]) - mean_log_q - np.log(4 * number)
             of_loss.append(abs(loss - float(full)))

@@ -27,7 +27,7 @@ def make_model(stages: dict | None = None, num_negatives: int = 12, **options) -
 
 @pytest.mark.parametrize("kl_weight", [0.0, 0.5, 2.0])
 def test_the_total_is_the_sum_of_both_losses_and_the_weighted_distillation(kl_weight: float) -> None:
-    logged = make_model(kl_weight=kl_weight).stage_losses(*BATCH, SEED).logged
+    logged = make_model(kl_weight=kl_weight).batch_losses(*BATCH, SEED).logged
     expected = float(logged["ranker_loss"]) + float(logged["retriever_loss"]) + kl_weight * float(logged["kl"])
     assert float(logged["loss"]) == pytest.approx(expected, rel=1e-5)
     assert float(logged["kl"]) > 0
@@ -47,7 +47,7 @@ def test_all_losses_are_of_one_sample(mask_accidental_hits: bool) -> None:
         "kl": losses.sampled_kl(teacher[:, 1:], student[:, 1:], proposals.negative_log_q, mask),
         "accidental_hits": 1 - np.mean(proposals.negatives, axis=1),
     }
-    found = model.stage_losses(*BATCH, SEED).logged
+    found = model.batch_losses(*BATCH, SEED).logged
     for name, values in expected.items():
         assert float(found[name]) == pytest.approx(np.mean(values), rel=1e-4), name
 
@@ -55,7 +55,7 @@ def test_all_losses_are_of_one_sample(mask_accidental_hits: bool) -> None:
 def test_the_ranker_learns_from_its_own_loss_alone() -> None:
     model = make_model()
     with tf.GradientTape(persistent=True) as tape:
-        found = model.stage_losses(*BATCH, SEED)
+        found = model.batch_losses(*BATCH, SEED)
         retriever_loss, kl = found.logged["retriever_loss"], found.logged["kl"]
     weights = model.ranker.trainable_variables
     for loss in (retriever_loss, kl):
@@ -70,7 +70,7 @@ def test_the_ranker_learns_from_its_own_loss_alone() -> None:
 def test_the_retriever_learns_from_its_own_loss_and_the_teacher() -> None:
     model = make_model(kl_weight=0.7)
     with tf.GradientTape(persistent=True) as tape:
-        found = model.stage_losses(*BATCH, SEED)
+        found = model.batch_losses(*BATCH, SEED)
     weights = model.retriever.trainable_variables
     assert tape.gradient(found.logged["ranker_loss"], weights) == [None] * len(weights)
     parts = (tape.gradient(found.logged[name], weights) for name in ("retriever_loss", "kl"))
@@ -86,7 +86,7 @@ def test_drawn_from_the_retriever_itself_the_entropy_form_has_the_value_of_the_k
         options = {"distillation": distillation, "mask_accidental_hits": mask_accidental_hits}
         model = make_model({"sampler": {"name": "exact"}, "ranker": CALM_DEEPFM}, **options)
         with tf.GradientTape() as tape:
-            losses_found = model.stage_losses(*BATCH, SEED)
+            losses_found = model.batch_losses(*BATCH, SEED)
             kl = losses_found.logged["kl"]
         weights = [*model.retriever.trainable_variables, *model.ranker.trainable_variables]
         found[distillation] = float(kl), float(losses_found.total), tape.gradient(kl, weights)
@@ -120,7 +120,7 @@ def test_without_distillation_the_retriever_does_not_hear_of_the_ranker() -> Non
         for seed in (1, 2):
             tiny.randomise(model.ranker, seed=seed)
             with tf.GradientTape() as tape:
-                total = model.stage_losses(*BATCH, SEED).total
+                total = model.batch_losses(*BATCH, SEED).total
             found.append(dense(tape.gradient(total, model.retriever.trainable_variables[0])))
         assert (np.abs(found[0] - found[1]).max() > 1e-4) == hears
 
@@ -143,7 +143,7 @@ def test_the_retrievers_gradient_is_that_of_a_constant_proposal(sampler: dict) -
             to_users[user] += slope * items[item]
             to_items[item] += slope * users[user]
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     found = tape.gradient(total, model.retriever.trainable_variables)
     np.testing.assert_allclose(dense(found[0]), to_users, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(dense(found[1]), to_items, rtol=1e-3, atol=1e-6)
@@ -167,7 +167,7 @@ def test_shared_draws_serve_every_context_under_the_mean_of_the_proposals(
             math.exp(z @ items[i]) / q[i - 1] for i in pool if i not in {positive, *(excluded if mask else ())}
         )
         expected.append(-math.log(own / (own + others)))
-    found = model.stage_losses(context, POSITIVES, SEED).logged["retriever_loss"]
+    found = model.batch_losses(context, POSITIVES, SEED).logged["retriever_loss"]
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
@@ -175,15 +175,15 @@ def test_effective_sample_size_is_between_one_and_all_draws() -> None:
     options = {"residual": False, "mask_accidental_hits": False}
     even = make_model({"sampler": tiny.UNIFORM, "ranker": {"name": "none"}}, **options)
     # A ranker that tells nothing apart weighs all uniform draws alike.
-    assert float(even.stage_losses(*BATCH, SEED).logged["effective_sample_size"]) == pytest.approx(12, rel=1e-4)
-    found = float(make_model().stage_losses(*BATCH, SEED).logged["effective_sample_size"])
+    assert float(even.batch_losses(*BATCH, SEED).logged["effective_sample_size"]) == pytest.approx(12, rel=1e-4)
+    found = float(make_model().batch_losses(*BATCH, SEED).logged["effective_sample_size"])
     assert 1 <= found < 12
 
 
 def test_sequential_stages_get_finite_gradients_everywhere() -> None:
     model = make_model(SEQUENTIAL)
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     for weight, gradient in zip(
         model.trainable_variables, tape.gradient(total, model.trainable_variables), strict=True
     ):

@@ -56,7 +56,7 @@ def likelihood_by_hand(loss: str, model: ICC, threshold: float, softness: float)
 @pytest.mark.parametrize(("threshold", "softness"), [(0.0, 1.0), (0.4, 0.5)])
 def test_the_loss_is_the_likelihood_of_the_cascade(loss: str, threshold: float, softness: float) -> None:
     model = make_model(loss=loss, threshold=threshold, softness=softness)
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     expected = likelihood_by_hand(loss, model, threshold, softness)
     assert float(found.total) == pytest.approx(expected, rel=1e-4)
     assert float(found.logged["loss"]) == float(found.total)
@@ -66,7 +66,7 @@ def test_what_passes_the_first_stage_is_logged() -> None:
     model = make_model(threshold=0.3)
     scores = model.propose(CONTEXT, POSITIVES, SEED).retriever_scores.numpy()
     passed = 1 / (1 + np.exp(0.3 - scores))
-    logged = model.stage_losses(*BATCH, SEED).logged
+    logged = model.batch_losses(*BATCH, SEED).logged
     assert float(logged["passed_positives"]) == pytest.approx(passed[:, 0].mean(), rel=1e-4)
     assert float(logged["passed_negatives"]) == pytest.approx(passed[:, 1:].mean(), rel=1e-4)
 
@@ -81,7 +81,7 @@ def test_where_everything_passes_the_likelihood_is_the_rankers_own(loss: str) ->
         "sampled_softmax": losses.sampled_log_softmax(scores[:, 0], scores[:, 1:], *log_q, proposals.negatives),
         "binary_cross_entropy": losses.binary_cross_entropy(scores[:, 0], scores[:, 1:], proposals.negatives),
     }
-    assert float(model.stage_losses(*BATCH, SEED).total) == pytest.approx(np.mean(expected[loss]), rel=1e-5)
+    assert float(model.batch_losses(*BATCH, SEED).total) == pytest.approx(np.mean(expected[loss]), rel=1e-5)
 
 
 def test_a_ranker_that_tells_nothing_apart_leaves_the_retrievers_likelihood() -> None:
@@ -116,7 +116,7 @@ def test_scores_far_out_stay_finite() -> None:
 def test_both_stages_learn_from_the_one_loss_by_its_formula(loss: str) -> None:
     model = make_model(loss=loss)
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     users = model.retriever.trainable_variables[0]
     found, *others = tape.gradient(total, [users, *model.trainable_variables])
     assert all(np.abs(dense(gradient)).max() > 0 for gradient in others)
@@ -134,7 +134,7 @@ def test_both_stages_learn_from_the_one_loss_by_its_formula(loss: str) -> None:
 def test_what_surely_passes_teaches_the_retriever_nothing() -> None:
     model = make_model(threshold=-HUGE)
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     for gradient in tape.gradient(total, model.retriever.trainable_variables):
         np.testing.assert_allclose(dense(gradient), 0, atol=1e-7)
 

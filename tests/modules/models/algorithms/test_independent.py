@@ -24,7 +24,7 @@ def make_model(loss: str) -> Independent:
 def test_each_stage_has_the_loss_of_its_own_scores(loss: str) -> None:
     model = make_model(loss)
     proposals = model.propose(CONTEXT, POSITIVES, SEED)
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     expected = {}
     for stage, scores in (
         ("retriever_loss", proposals.retriever_scores),
@@ -45,7 +45,7 @@ def test_each_stage_has_the_loss_of_its_own_scores(loss: str) -> None:
 def test_neither_stage_hears_of_the_other(loss: str) -> None:
     model = make_model(loss)
     with tf.GradientTape(persistent=True) as tape:
-        found = model.stage_losses(*BATCH, SEED)
+        found = model.batch_losses(*BATCH, SEED)
     retriever, ranker = model.retriever.trainable_variables, model.ranker.trainable_variables
     assert tape.gradient(found.logged["ranker_loss"], retriever) == [None] * len(retriever)
     assert tape.gradient(found.logged["retriever_loss"], ranker) == [None] * len(ranker)

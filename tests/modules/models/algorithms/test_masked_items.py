@@ -58,7 +58,7 @@ def test_the_loss_is_the_full_softmax_averaged_over_the_gaps() -> None:
     for row, place in zip(*np.nonzero(masked), strict=True):
         scores = table[1:] @ filled[row, place]
         expected.append(math.log(np.exp(scores).sum()) - scores[ITEMS.numpy()[row, place] - 1])
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     assert float(found.total) == pytest.approx(np.mean(expected), rel=1e-4)
     assert float(found.logged["loss"]) == float(found.total)
 

@@ -43,7 +43,7 @@ def test_the_loss_is_the_one_that_was_chosen(loss: str) -> None:
         "binary_cross_entropy": losses.binary_cross_entropy(positive, negative, proposals.negatives),
     }
     assert len({float(tf.reduce_mean(values)) for values in expected.values()}) == len(LOSSES)
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     assert float(found.total) == pytest.approx(np.mean(expected[loss]), rel=1e-5)
     assert float(found.logged["loss"]) == float(found.total)
 
@@ -53,7 +53,7 @@ def test_the_loss_is_the_one_that_was_chosen(loss: str) -> None:
 def test_no_gradient_reaches_the_retriever(loss: str, residual: bool) -> None:
     model = make_model(loss, residual)
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     gradients = tape.gradient(total, [model.retriever.trainable_variables, model.ranker.trainable_variables])
     assert gradients[0] == [None] * len(gradients[0])
     assert None not in gradients[1]

@@ -70,7 +70,7 @@ class Listener:
 def gradients(model: RankFlow) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns the gradients of the total in the retriever's and in the ranker's weights; all must exist."""
     with tf.GradientTape() as tape:
-        total = model.stage_losses(*BATCH, SEED).total
+        total = model.batch_losses(*BATCH, SEED).total
     stages = [model.retriever.trainable_variables, model.ranker.trainable_variables]
     found = tape.gradient(total, stages)
     assert all(gradient is not None for stage in found for gradient in stage)
@@ -119,14 +119,14 @@ def test_one_traced_step_serves_all_phases() -> None:
 def test_in_the_warm_up_the_ranker_sees_the_samplers_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(WARM_UP)
     seen = Listener(model, monkeypatch)
-    model.stage_losses(*BATCH, SEED)
+    model.batch_losses(*BATCH, SEED)
     np.testing.assert_array_equal(seen.ids, model.propose(*BATCH, SEED).ids)
 
 
 def test_in_self_learning_the_ranker_sees_draws_from_the_retrievers_list(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(SELF_LEARNING)
     seen = Listener(model, monkeypatch)
-    model.stage_losses(*BATCH, SEED)
+    model.batch_losses(*BATCH, SEED)
     assert seen.ids.shape == (3, 1 + 12)
     np.testing.assert_array_equal(seen.ids[:, 0], POSITIVES)
     for drawn, listed in zip(seen.ids[:, 1:], lists_by_hand(model), strict=True):
@@ -137,7 +137,7 @@ def test_in_self_learning_the_ranker_sees_draws_from_the_retrievers_list(monkeyp
 def test_in_tutor_learning_the_ranker_sees_the_whole_list(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(TUTOR_LEARNING)
     seen = Listener(model, monkeypatch)
-    model.stage_losses(*BATCH, SEED)
+    model.batch_losses(*BATCH, SEED)
     np.testing.assert_array_equal(seen.ids, np.column_stack([POSITIVES, lists_by_hand(model)]))
 
 
@@ -155,7 +155,7 @@ def test_draws_from_lists_are_uniform_over_what_the_list_holds() -> None:
 def test_lists_of_nothing_teach_nothing(phase: int) -> None:
     model = make_model(phase)
     everything = KNOWN._replace(exclude=tf.tile(tf.range(1, NUM_ITEMS + 1, dtype=tf.int64)[tf.newaxis], [3, 1]))
-    found = model.stage_losses(everything, POSITIVES, SEED)
+    found = model.batch_losses(everything, POSITIVES, SEED)
     # The list is the positive alone: no negative, no rest.
     assert float(found.logged["ranker_loss"]) == 0
     assert phase == SELF_LEARNING or float(found.logged["tutor_ranking"]) == 0
@@ -170,7 +170,7 @@ def test_lists_of_nothing_teach_nothing(phase: int) -> None:
 def test_each_stage_learns_by_its_own_loss(loss: str, phase: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(phase, loss=loss)
     seen = Listener(model, monkeypatch)
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     proposals = model.propose(*BATCH, SEED)
     ranker_scores = model.rank(KNOWN, tf.constant(seen.ids))
     counted = tf.constant(seen.ids[:, 1:] != POSITIVES.numpy()[:, np.newaxis])
@@ -204,7 +204,7 @@ def test_the_tutors_losses_are_their_formulas(loss: str) -> None:
         mse.append(np.mean((p_t - p_s) ** 2))
         order = np.argsort(-t)
         ranking.append(math.log1p(math.exp(-(p_s[order[:3]].mean() - p_s[order[3:]].mean()))))
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     assert float(found.logged["tutor_mse"]) == pytest.approx(np.mean(mse), rel=1e-3)
     assert float(found.logged["tutor_ranking"]) == pytest.approx(np.mean(ranking), rel=1e-4)
     assert float(found.total) == pytest.approx(0.3 * np.mean(mse) + 2 * np.mean(ranking), rel=1e-3)

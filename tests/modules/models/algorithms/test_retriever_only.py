@@ -33,7 +33,7 @@ def test_the_loss_is_the_one_that_was_chosen(loss: str) -> None:
         "binary_cross_entropy": losses.binary_cross_entropy(positive, negative, proposals.negatives),
     }
     assert len({float(tf.reduce_mean(values)) for values in expected.values()}) == len(LOSSES)
-    found = model.stage_losses(*BATCH, SEED)
+    found = model.batch_losses(*BATCH, SEED)
     assert float(found.total) == pytest.approx(np.mean(expected[loss]), rel=1e-5)
     assert float(found.logged["loss"]) == float(found.total)
 
@@ -47,7 +47,7 @@ def test_the_full_softmax_leaves_out_what_the_context_excludes() -> None:
         left = [item for item in range(1, len(row)) if item == positive or item not in excluded]
         expected.append(np.log(np.sum(np.exp(row[left]))) - row[positive])
     context = CONTEXT._replace(exclude=tf.constant(known, tf.int64))
-    found = model.stage_losses(context, POSITIVES, SEED).total
+    found = model.batch_losses(context, POSITIVES, SEED).total
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-5)
     logged = tf.function(model.train_step)((context, POSITIVES))
     assert np.isfinite(float(logged["retriever_gradient_norm"]))
@@ -75,6 +75,6 @@ def test_factorisation_under_the_logistic_loss_estimates_logistic_matrix_factori
         likelihood = 1 / (1 + np.exp(-items[1:] @ users[user]))
         others = np.delete(likelihood, positive - 1)
         expected.append(-np.log(likelihood[positive - 1]) - np.log(1 - others).mean())
-    found = [float(model.stage_losses(*BATCH, SEED + [0, 10 * run]).total) for run in range(100)]
+    found = [float(model.batch_losses(*BATCH, SEED + [0, 10 * run]).total) for run in range(100)]
     assert abs(np.mean(found) - np.mean(expected)) < 4 * np.std(found) / 10
     assert np.std(found) / 10 < 0.01 * np.mean(expected)

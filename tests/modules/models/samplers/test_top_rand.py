@@ -64,7 +64,7 @@ def test_corrs_losses_are_plain_softmaxes(shared_draws: int) -> None:
         shared = proposals.ids.numpy()[:, 1 : 1 + shared_draws].ravel()
         table = model.retriever.all_candidates().numpy()
         scores = np.concatenate([scores[:, :1], proposals.query.numpy() @ table[shared].T], axis=1)
-    found = model.stage_losses(context, positives, SEED).logged
+    found = model.batch_losses(context, positives, SEED).logged
     assert float(found["retriever_loss"]) == pytest.approx(np.mean(logsumexp(scores, axis=1) - scores[:, 0]), rel=1e-4)
     assert all(np.isfinite(value) for value in found.values())
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
+from modules.models.context import Context
 from modules.training.distributed.cluster import Cluster
 from modules.training.distributed.config import DistributionConfig
 from modules.training.distributed.tf_config import read_tf_config
@@ -21,6 +23,21 @@ from modules.training.fit import keep_autograph_away, train
 from modules.training.worker import connect
 from tests.modules import tiny
 from tests.modules.training import runs
+
+
+class Plain(TwoStageModel):
+    """An algorithm that knows nothing of replicas: squared errors of both stages, by plain TensorFlow alone."""
+
+    LOGGED = ("retriever_error",)
+    Options = AlgorithmOptions
+
+    def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
+        proposals = self.propose(context, positives, seed)
+        scores = self.ranker_scores(context, proposals.ids, proposals.retriever_scores, training=True)
+        labels = tf.one_hot(tf.zeros_like(positives), scores.shape[1])
+        errors = [tf.reduce_sum((stage - labels) ** 2, axis=1) for stage in (proposals.retriever_scores, scores)]
+        return StageLosses(tf.add_n(errors), {"retriever_error": errors[0]})
+
 
 EPOCHS = 2
 CLIP = 0.5
@@ -35,6 +52,7 @@ STAGES: dict[str, dict[str, Any]] = {
         "uniform_share": 0.2,
         "algorithm": {"name": "independent"},
     },
+    "plain": {**SEQUENTIAL, "algorithm": {"name": "tests.modules.training.distributed.replicas:Plain"}},
     "icc": {**SEQUENTIAL, "retriever": {"name": "caser"}, "algorithm": {"name": "icc"}},
     "rankflow": {
         **SEQUENTIAL,

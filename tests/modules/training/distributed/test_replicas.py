@@ -71,7 +71,7 @@ def two_workers(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what two processes did together."""
     folder = tmp_path_factory.mktemp("two")
     processes = [
-        start(data, folder, "worker", "corr", "independent", TF_CONFIG=task.to_json())
+        start(data, folder, "worker", "corr", "independent", "plain", TF_CONFIG=task.to_json())
         for task in local_cluster(free_ports(2))
     ]
     for process in processes:
@@ -79,7 +79,7 @@ def two_workers(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("algorithm", ["corr", "independent"])
+@pytest.mark.parametrize("algorithm", ["corr", "independent", "plain"])
 def test_two_workers_step_as_one(data: Path, tmp_path: Path, two_workers: Path, algorithm: str) -> None:
     one = alone(data, tmp_path, algorithm)
     for worker in range(2):
