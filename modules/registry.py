@@ -23,9 +23,7 @@ class Registry(Mapping[str, type]):
         self._entries = dict(entries)
 
     def __getitem__(self, name: str) -> type:
-        entry = name if ":" in name else self._entries.get(name)
-        if entry is None:
-            raise ValueError(f"`{self._kind}.name` must be one of {sorted(self._entries)}. Received: {name!r}.")
+        entry = self._entry(name)
         module, _, attribute = entry.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
@@ -40,6 +38,16 @@ class Registry(Mapping[str, type]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _entry(self, name: str) -> str:
+        entry = name if ":" in name else self._entries.get(name)
+        if entry is None:
+            raise ValueError(f"`{self._kind}.name` must be one of {sorted(self._entries)}. Received: {name!r}.")
+        return entry
+
+    def module(self, name: str) -> str:
+        """Returns the dotted name of the module that component `name` is imported from; nothing is imported."""
+        return self._entry(name).partition(":")[0]
 
     def options(self, name: str, values: Mapping[str, Any]) -> pydantic.BaseModel:
         """Returns the validated options of component `name`; raises ValueError on an unknown name or option."""

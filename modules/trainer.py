@@ -14,19 +14,18 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.utils import io_utils
 
 from modules import names
+from modules.component_settings import ComponentSettings
 from modules.data.config import DataConfig, SideFeature
 from modules.environment import require_keras_2
-from modules.export.config import ServingConfig
-from modules.export.index_choice import IndexOptions, choose_index
-from modules.export.server_model import ExportOptions, ServerModel
+from modules.export.config import ExportOptions
+from modules.export.index_choice import choose_index
+from modules.export.server_model import ServerModel
 from modules.export.towers import Towers
 from modules.export.training_record import TrainingRecord
-from modules.metrics.config import EvaluationConfig
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.config import ModelConfig
-from modules.training.config import TrainingConfig
 from modules.training.fit import TrainingData, fit
 from modules.training.inputs import evaluation_users, read_corpus
+from modules.training.settings import TrainerSettings
 from modules.training.warm_start import BaseModel, WarmStart, find_base
 from modules.tuning.effective import with_hyperparameters, write_configuration
 
@@ -36,53 +35,6 @@ WARM_START_FILE = "warm_start.json"
 _CALIBRATION_USERS = 512
 
 
-def custom_config(
-    data: DataConfig,
-    model: ModelConfig,
-    training: TrainingConfig,
-    evaluation: EvaluationConfig,
-    serving: ServingConfig,
-    checkpoints: str,
-    code_digest: str,
-) -> dict[str, str]:
-    """Returns the `custom_config` of the Trainer component.
-
-    Args:
-      data: for the task and the side features.
-      model: what is trained.
-      training: how.
-      evaluation: for the sizes of the `evaluate` signature.
-      serving: for the sizes of the served signatures, and the index.
-      checkpoints: folder under which a run keeps its checkpoints until it is done.
-      code_digest: of the sources of `modules`, so that a change of them misses the cache.
-    """
-    return {
-        "data": data.model_dump_json(),
-        "model": model.model_dump_json(),
-        "training": training.model_dump_json(),
-        "export": json.dumps(export_sizes(evaluation, serving)),
-        "index": json.dumps(
-            {
-                "kind": serving.index,
-                "min_recall": serving.min_index_recall,
-                "quantisation": serving.index_quantisation,
-                "exact_below": serving.exact_below,
-            }
-        ),
-        "checkpoints": checkpoints,
-        "code": code_digest,
-    }
-
-
-def export_sizes(evaluation: EvaluationConfig, serving: ServingConfig) -> dict[str, int | float]:
-    """Returns what is known of `ExportOptions` before the corpus is: all but `candidates`."""
-    return {
-        "top_k": serving.top_k,
-        "evaluated_k": max(evaluation.cutoffs),
-        "full_ranking_share": evaluation.full_ranking_share,
-    }
-
-
 def run_fn(fn_args: FnArgs) -> None:
     """Trains, and writes the SavedModel, the history and the TensorBoard logs where TFX wants them.
 
@@ -90,28 +42,25 @@ def run_fn(fn_args: FnArgs) -> None:
     training: the next run after a kill finds them, a run with another configuration or other data does not.
     """
     require_keras_2()
-    settings = with_hyperparameters(fn_args.custom_config, fn_args.hyperparameters)
-    data_config = DataConfig.model_validate_json(settings["data"])
-    training_config = TrainingConfig.model_validate_json(settings["training"])
+    settings = with_hyperparameters(TrainerSettings.from_custom_config(fn_args.custom_config), fn_args.hyperparameters)
     digest = settings_digest(settings, fn_args.transform_output)
-    base = find_base(fn_args.base_model) if training_config.warm_start else None
+    base = find_base(fn_args.base_model) if settings.training.warm_start else None
     if base is not None and base.record.digest == digest:
         _hand_on(base, settings, fn_args)
         return
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train, catalog = (files_of_split(fn_args.train_files, split) for split in (names.TRAIN, names.CATALOG))
-    corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, data_config))
+    corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, settings.data))
     logging.info("Corpus: %d items, %d users.", corpus.num_items, corpus.num_users)
     # A path or a URI.
     checkpoints = os.path.join(
-        settings["checkpoints"], settings_digest(settings, fn_args.transform_output, base.path if base else "")
+        settings.checkpoints, settings_digest(settings, fn_args.transform_output, base.path if base else "")
     )
-    warm_start = WarmStart(base, vocabulary_files(transform_output, data_config)) if base else None
-    model_config = ModelConfig.model_validate_json(settings["model"])
+    warm_start = WarmStart(base, vocabulary_files(transform_output, settings.data)) if base else None
     result = fit(
-        model_config,
-        training_config,
-        TrainingData(train, fn_args.eval_files, corpus, data_config.task),
+        settings.model,
+        settings.training,
+        TrainingData(train, fn_args.eval_files, corpus, settings.data.task),
         checkpoints,
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, profile_batch=0)],
         initialise=warm_start,
@@ -122,18 +71,18 @@ def run_fn(fn_args: FnArgs) -> None:
         transform_output.vocabulary_by_name(names.ITEM_VOCABULARY),
         corpus,
     )
-    candidates = model_config.candidate_count(corpus.num_items)
-    options = ExportOptions(candidates=candidates, **json.loads(settings["export"]))
+    candidates = settings.model.candidate_count(corpus.num_items)
+    options = ExportOptions(candidates=candidates, **settings.export.model_dump())
     queries = validation_queries(result.model, fn_args.eval_files)
-    index = choose_index(towers.candidates, candidates, IndexOptions(**json.loads(settings["index"])), queries)
+    index = choose_index(towers.candidates, candidates, settings.index, queries)
     ServerModel(towers, index, options).save(fn_args.serving_model_dir)
-    record = TrainingRecord(digest, model_config.retriever.name, model_config.ranker.name, result.history)
+    record = TrainingRecord(digest, settings.model.retriever.name, settings.model.ranker.name, result.history)
     record.write(fn_args.serving_model_dir)
     _write_run(result.history, warm_start.summary if warm_start else None, settings, fn_args.model_run_dir)
     tf.io.gfile.rmtree(checkpoints)
 
 
-def _hand_on(base: BaseModel, settings: Mapping[str, Any], fn_args: FnArgs) -> None:
+def _hand_on(base: BaseModel, settings: TrainerSettings, fn_args: FnArgs) -> None:
     """Exports a base model that these very settings and data made: to train on would make another of every repeat."""
     logging.info("%s was trained with these settings on this data: it is handed on as it is.", base.path)
     io_utils.copy_dir(base.path, fn_args.serving_model_dir)
@@ -142,7 +91,7 @@ def _hand_on(base: BaseModel, settings: Mapping[str, Any], fn_args: FnArgs) -> N
 
 
 def _write_run(
-    history: list[dict[str, float]], warm_start: dict[str, Any] | None, settings: Mapping[str, Any], directory: str
+    history: list[dict[str, float]], warm_start: dict[str, Any] | None, settings: TrainerSettings, directory: str
 ) -> None:
     tf.io.gfile.makedirs(directory)
     for name, content in {HISTORY_FILE: history, WARM_START_FILE: warm_start}.items():
@@ -187,7 +136,8 @@ def _side_features(data: DataConfig) -> Mapping[str, SideFeature]:
     return columns | {names.user_column(name): feature for name, feature in data.user_features.items()}
 
 
-def settings_digest(settings: Mapping[str, Any], transform_output: str, base_model: str = "") -> str:
+def settings_digest(settings: ComponentSettings, transform_output: str, base_model: str = "") -> str:
     """Returns a digest of everything that determines a training: settings, code, data, and what it begins from."""
-    parts = json.dumps([dict(settings), transform_output, *filter(None, [base_model])], sort_keys=True)
+    values = settings.model_dump(mode="json")
+    parts = json.dumps([values, transform_output, *filter(None, [base_model])], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

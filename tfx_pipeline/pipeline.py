@@ -1,17 +1,19 @@
 """The pipeline, from raw rows to pushed models, in the order the data flows."""
 
-import json
 import os
 from typing import Any
 
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from modules import names, preprocessing, trainer, tuner
-from modules.code_digest import code_digest
+from modules import names, preprocessing
 from modules.data import locating
 from modules.data.examples.slices import slice_features
 from modules.data.spans import windows
+from modules.export.config import ExportOptions, ExportSizes
+from modules.training.settings import TrainerSettings
+from modules.tuning.settings import TunerSettings
+from tfx_pipeline.component_code import ComponentCode
 from tfx_pipeline.components.batch_recommender import BatchRecommender
 from tfx_pipeline.components.example_gen import interaction_example_gen
 from tfx_pipeline.components.index_gate import IndexGate
@@ -35,7 +37,7 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
       run_token: part of the Pushers' cache keys; with a new one each run, a run of which all else is cached still
         pushes a new version.
     """
-    code = code_digest()
+    code = ComponentCode(config)
     components, examples, transform = _data_half(config, code)
 
     # The point a search finds goes before what is configured.
@@ -53,15 +55,7 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
     train = tfx.components.Trainer(
         run_fn="modules.trainer.run_fn",
         **_training_inputs(transform),
-        custom_config=trainer.custom_config(
-            config.data,
-            config.model,
-            config.training,
-            config.evaluation,
-            config.serving,
-            config.checkpoint_dir,
-            code,
-        ),
+        custom_config=_trainer_settings(config, code).to_custom_config(),
         **tuned,
         **base,
     )
@@ -70,8 +64,8 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
 
     # The same model once more, around a ScaNN index.
     if config.serving.scann:
-        options = {"candidates": config.model.candidates, **trainer.export_sizes(config.evaluation, config.serving)}
-        indexer = ScannIndexer(model=train.outputs["model"], options=json.dumps(options), code=code)
+        options = ExportOptions(candidates=config.model.candidates, **_export_sizes(config).model_dump())
+        indexer = ScannIndexer(model=train.outputs["model"], options=options.model_dump_json(), code=code.scann_indexer)
         last = _latest_blessed(config.scann_name, indexer.id, "scann_model")
         exports.append((config.scann_name, indexer.outputs["scann_model"], last))
         components += [indexer, last]
@@ -84,15 +78,17 @@ def create_pipeline(config: PipelineConfig, run_token: str = "") -> tfx.dsl.Pipe
 
 def create_data_pipeline(config: PipelineConfig) -> tfx.dsl.Pipeline:
     """Returns the first half alone, from raw rows to transformed examples."""
-    components, _, _ = _data_half(config, code_digest())
+    components, _, _ = _data_half(config, ComponentCode(config))
     return _pipeline(config, components)
 
 
-def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.dsl.Channel, tfx.components.Transform]:
+def _data_half(
+    config: PipelineConfig, code: ComponentCode
+) -> tuple[list[BaseNode], tfx.dsl.Channel, tfx.components.Transform]:
     interactions, pattern = locating.locate(config.data, config.data_dir)
 
     # Rows -> one record a user and split; the catalog of items beside them.
-    example_gen = interaction_example_gen(config.data, interactions, pattern, code)
+    example_gen = interaction_example_gen(config.data, interactions, pattern, code.example_gen)
     examples = example_gen.outputs["examples"]
 
     # Nothing is trained on data that does not fit the curated schema.
@@ -116,7 +112,7 @@ def _data_half(config: PipelineConfig, code: str) -> tuple[list[BaseNode], tfx.d
             transform=[names.TRAIN, names.VALID, names.TEST, names.CATALOG],
         ),
         disable_statistics=True,
-        custom_config=preprocessing.custom_config(config.data, code),
+        custom_config=preprocessing.custom_config(config.data, code.transform),
     )
     transform.add_upstream_node(gate)
     components = [example_gen, statistics_gen, schema, validator, gate]
@@ -140,13 +136,39 @@ def _training_inputs(transform: tfx.components.Transform) -> dict[str, Any]:
     }
 
 
-def _tuner(config: PipelineConfig, transform: tfx.components.Transform, code: str) -> tfx.components.Tuner:
+def _export_sizes(config: PipelineConfig) -> ExportSizes:
+    return ExportSizes(
+        top_k=config.serving.top_k,
+        evaluated_k=max(config.evaluation.cutoffs),
+        full_ranking_share=config.evaluation.full_ranking_share,
+    )
+
+
+def _trainer_settings(config: PipelineConfig, code: ComponentCode) -> TrainerSettings:
+    return TrainerSettings(
+        data=config.data,
+        model=config.model,
+        training=config.training,
+        export=_export_sizes(config),
+        index=config.serving.index_options(),
+        checkpoints=config.checkpoint_dir,
+        code=code.trainer,
+    )
+
+
+def _tuner(config: PipelineConfig, transform: tfx.components.Transform, code: ComponentCode) -> tfx.components.Tuner:
     return tfx.components.Tuner(
         tuner_fn="modules.tuner.tuner_fn",
         **_training_inputs(transform),
-        custom_config=tuner.custom_config(
-            config.tuner, config.data, config.model, config.training, config.checkpoint_dir, code
-        ),
+        custom_config=TunerSettings(
+            tuner=config.tuner,
+            data=config.data,
+            model=config.model,
+            # Other epochs of the training need no other search.
+            training=config.training.model_copy(update={"epochs": config.tuner.epochs}),
+            checkpoints=config.checkpoint_dir,
+            code=code.tuner,
+        ).to_custom_config(),
     )
 
 
@@ -170,7 +192,7 @@ def _judge_and_push(
     model: tfx.dsl.Channel,
     blessed: tfx.dsl.Resolver,
     examples: tfx.dsl.Channel,
-    code: str,
+    code: ComponentCode,
     run_token: str,
 ) -> list[BaseNode]:
     evaluator = tfx.components.Evaluator(
@@ -200,14 +222,14 @@ def _judge_and_push(
                 examples=examples,
                 top_k=config.batch_recommendations.top_k or config.serving.top_k,
                 shards=config.batch_recommendations.shards,
-                code=code,
+                code=code.batch_recommender,
             )
         )
     return components
 
 
 def _serving_checks(
-    config: PipelineConfig, name: str, model: tfx.dsl.Channel, examples: tfx.dsl.Channel, code: str
+    config: PipelineConfig, name: str, model: tfx.dsl.Channel, examples: tfx.dsl.Channel, code: ComponentCode
 ) -> list[BaseNode]:
     """Each passes on the refusal of the one before it, so that the last one's verdict is that of all."""
     scann = name != config.name
@@ -227,7 +249,7 @@ def _serving_checks(
             model=model,
             examples=examples,
             min_recall=config.serving.min_index_recall,
-            code=code,
+            code=code.index_gate,
             **verdict_so_far(),
         )
         checks.append(gate.with_id(f"IndexGate.{name}"))

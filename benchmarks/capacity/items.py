@@ -12,8 +12,9 @@ import tensorflow as tf
 from benchmarks.capacity.generate import population
 from benchmarks.capacity.process import Taken, measure
 from modules.data.examples.encoding import make_example
-from modules.export.index_choice import IndexOptions, choose_index
-from modules.export.server_model import ExportOptions, ServerModel
+from modules.export.config import ExportOptions, IndexOptions
+from modules.export.index_choice import choose_index
+from modules.export.server_model import ServerModel
 from modules.export.towers import Towers
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.config import ModelConfig

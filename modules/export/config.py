@@ -14,6 +14,37 @@ Quantisation = Literal["none", "int8"]
 """How the vectors that are scanned are stored: float32, or int8 with a scale a vector."""
 
 
+class ExportSizes(Section):
+    """What of the exported graph's fixed sizes is known before the corpus is."""
+
+    top_k: int
+    """Items a request is answered with."""
+    evaluated_k: int
+    """Length of the ranked lists of the `evaluate` signature."""
+    full_ranking_share: float
+    """Share of users whose whole corpus `evaluate` ranks."""
+
+
+class ExportOptions(ExportSizes):
+    """Sizes fixed in the exported graph."""
+
+    candidates: int
+    """Items the first stage hands to the second."""
+
+
+class IndexOptions(Section):
+    """How the index of the portable export is chosen."""
+
+    kind: IndexKind = "auto"
+    """`auto` takes the partitioned index where it is faster."""
+    min_recall: float = 0.95
+    """Floor of its recall against exact search, of as many items as the first stage hands on."""
+    quantisation: Quantisation = "int8"
+    """Of the vectors that are scanned."""
+    exact_below: int = 50_000
+    """Corpora of fewer items are searched exactly under `auto`."""
+
+
 class ServingConfig(Section):
     """The exported SavedModels."""
 
@@ -29,3 +60,12 @@ class ServingConfig(Section):
     """Floor of the recall of each export's index against exact search, of `candidates` items; below it, no push."""
     index_quantisation: Quantisation = "int8"
     """How the partitioned index stores the vectors it scans; the best are scored again by the exact ones."""
+
+    def index_options(self) -> IndexOptions:
+        """Returns what the choice of the portable export's index depends on."""
+        return IndexOptions(
+            kind=self.index,
+            min_recall=self.min_index_recall,
+            quantisation=self.index_quantisation,
+            exact_below=self.exact_below,
+        )

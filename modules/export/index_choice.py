@@ -1,13 +1,12 @@
 """Chooses the index of the portable export, and how much of the corpus it looks at."""
 
-import dataclasses
 import logging
 
 import numpy as np
 import tensorflow as tf
 
 from modules.export.cells import Cells, cut_into_cells, default_cell_count
-from modules.export.config import IndexKind, Quantisation
+from modules.export.config import IndexOptions
 from modules.export.index_recall import exact_ids, index_ids, recall
 from modules.export.indexes import ExactIndex, Index
 from modules.export.partitioned_index import PartitionedIndex
@@ -18,23 +17,6 @@ _SHORTLY_ABOVE = 0.01
 
 _WORTH_SCANNING = 0.25
 """A search that looks at more of the corpus than this takes as long as the exact one, which streams through it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class IndexOptions:
-    """How the index of the portable export is chosen.
-
-    Attributes:
-      kind: `auto` takes the partitioned index where it is faster.
-      min_recall: floor of its recall against exact search, of as many items as the first stage hands on.
-      quantisation: of the vectors that are scanned.
-      exact_below: corpora of fewer items are searched exactly under `auto`.
-    """
-
-    kind: IndexKind = "auto"
-    min_recall: float = 0.95
-    quantisation: Quantisation = "int8"
-    exact_below: int = 50_000
 
 
 def choose_index(candidates: tf.Variable, k: int, options: IndexOptions, queries: np.ndarray | None = None) -> Index:

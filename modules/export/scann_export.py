@@ -4,8 +4,9 @@ import logging
 
 import tensorflow as tf
 
+from modules.export.config import ExportOptions
 from modules.export.indexes import ExactIndex, Index, ScannIndex
-from modules.export.server_model import ExportOptions, ServerModel
+from modules.export.server_model import ServerModel
 
 
 def export_scann(portable_path: str, path: str, options: ExportOptions) -> None:

@@ -1,10 +1,10 @@
 """The serving contract: both stages behind signatures that speak the caller's own ids."""
 
-import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
+from modules.export.config import ExportOptions
 from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
 
@@ -12,23 +12,6 @@ _LAST = tf.float32.min
 """Score of padding and of unknown candidates: behind everything, and finite, so that every JSON parser reads it."""
 
 _USER_BUCKETS = 10_000
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportOptions:
-    """Sizes fixed in the exported graph.
-
-    Attributes:
-      top_k: items a request is answered with.
-      candidates: items the first stage hands to the second.
-      evaluated_k: length of the ranked lists of the `evaluate` signature.
-      full_ranking_share: share of users whose whole corpus `evaluate` ranks.
-    """
-
-    top_k: int
-    candidates: int
-    evaluated_k: int
-    full_ranking_share: float
 
 
 class ServerModel(tf.Module):

@@ -8,8 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.models.config import ModelConfig
-from modules.training.config import TrainingConfig
+from modules.training.settings import TrainerSettings
 from modules.tuning.hyperparameters import to_point
 from modules.tuning.space import settings_at
 
@@ -17,40 +16,31 @@ CONFIGURATION_FILE = "configuration.json"
 """Stands beside the training's history."""
 
 
-def with_hyperparameters(settings: Mapping[str, Any], hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
+def with_hyperparameters(settings: TrainerSettings, hyperparameters: Mapping[str, Any] | None) -> TrainerSettings:
     """Returns the Trainer's settings with tuned values in their places.
 
     Args:
-      settings: of the Trainer; `model` and `training` are JSON.
+      settings: of the Trainer.
       hyperparameters: the configuration of KerasTuner's `HyperParameters`, as TFX's Tuner writes it; None: the settings
         stay as they are.
 
     Returns:
-      The settings, with the point as JSON under `tuned`, so that what depends on all settings depends on it.
+      The settings, with the point under `tuned`, so that what depends on all settings depends on it.
 
     Raises:
       pydantic.ValidationError: where a value is not one that its key takes.
     """
     if hyperparameters is None:
-        return dict(settings)
+        return settings
     point = to_point(hyperparameters["values"])
-    model, training = settings_at(
-        point,
-        ModelConfig.model_validate_json(settings["model"]),
-        TrainingConfig.model_validate_json(settings["training"]),
-    )
+    model, training = settings_at(point, settings.model, settings.training)
     for key, value in point.items():
         logging.info("Tuned: %s = %s.", key, value)
-    return {
-        **settings,
-        "model": model.model_dump_json(),
-        "training": training.model_dump_json(),
-        "tuned": json.dumps(point),
-    }
+    return settings.model_copy(update={"model": model, "training": training, "tuned": point})
 
 
-def write_configuration(settings: Mapping[str, Any], folder: str) -> None:
+def write_configuration(settings: TrainerSettings, folder: str) -> None:
     """Writes `model` and `training` as they were trained with, and the `tuned` ones by their keys, into a folder."""
-    sections = {key: json.loads(settings.get(key, "{}")) for key in ("model", "training", "tuned")}
+    sections = settings.model_dump(mode="json", include={"model", "training", "tuned"})
     with tf.io.gfile.GFile(os.path.join(folder, CONFIGURATION_FILE), "w") as file:
         file.write(json.dumps(sections, indent=1))

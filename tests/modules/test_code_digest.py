@@ -4,35 +4,32 @@ from pathlib import Path
 
 import pytest
 
-from modules import code_digest
+from modules.code_digest import code_digest
 
 
 @pytest.fixture
-def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of two files in place of the real one."""
-    monkeypatch.setattr(code_digest, "__file__", str(tmp_path / "code_digest.py"))
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "a.py").write_text("x = 1")
-    (tmp_path / "inner" / "b.py").write_text("y = 2")
+def root(tmp_path: Path) -> Path:
+    """A package in which `run` imports `used` at once and `later` in a function, and not `other`."""
+    package = tmp_path / "package"
+    (package / "inner").mkdir(parents=True)
+    for name in ("__init__", "inner/__init__", "inner/later", "other"):
+        (package / f"{name}.py").write_text("")
+    (package / "used.py").write_text("import package.inner")
+    (package / "run.py").write_text("from package import used\ndef f():\n    from package.inner import later")
     return tmp_path
 
 
-def test_equal_sources_have_equal_digests(sources: Path) -> None:
-    before = code_digest.code_digest()
-    (sources / "notes.txt").write_text("no source")
-    assert code_digest.code_digest() == before
+@pytest.mark.parametrize("name", ["__init__", "run", "used", "inner/__init__", "inner/later"])
+def test_a_change_of_what_is_imported_changes_it(root: Path, name: str) -> None:
+    before = code_digest("package.run", root=root)
+    with (root / "package" / f"{name}.py").open("a") as file:
+        file.write("\n# changed")
+    assert code_digest("package.run", root=root) != before
 
 
-@pytest.mark.parametrize("change", ["edited", "renamed", "added", "removed"])
-def test_any_change_of_any_source_changes_it(sources: Path, change: str) -> None:
-    before = code_digest.code_digest()
-    file = sources / "inner" / "b.py"
-    if change == "edited":
-        file.write_text("y = 3")
-    elif change == "renamed":
-        file.rename(sources / "inner" / "c.py")
-    elif change == "added":
-        (sources / "c.py").write_text("")
-    else:
-        file.unlink()
-    assert code_digest.code_digest() != before
+def test_what_is_not_imported_has_no_part(root: Path) -> None:
+    before = code_digest("package.run", root=root)
+    (root / "package" / "other.py").write_text("changed = True")
+    (root / "package" / "notes.txt").write_text("no source")
+    assert code_digest("package.run", root=root) == before
+    assert code_digest("package.run", "package.other", root=root) != before

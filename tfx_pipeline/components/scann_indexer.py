@@ -18,11 +18,11 @@ def ScannIndexer(
     Args:
       model: the Trainer's portable export.
       scann_model: the same model and signatures, searched by ScaNN; needs a server that links its operations.
-      options: the fields of `modules.export.server_model.ExportOptions`, as JSON.
+      options: the fields of `modules.export.config.ExportOptions`, as JSON.
       code: digest of the sources, so that a change of them misses the cache.
     """
+    from modules.export.config import ExportOptions
     from modules.export.scann_export import export_scann
-    from modules.export.server_model import ExportOptions
 
     del code
     export_scann(

@@ -15,10 +15,9 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from model_server.models import warmup
 from tfx_pipeline.components.serving_probe import UNKNOWN_USER
 
-FOLDER, FILE = os.path.split(warmup.FILE)
+FOLDER, FILE = "assets.extra", "tf_serving_warmup_requests"
 BATCH_SIZE = 32
 
 

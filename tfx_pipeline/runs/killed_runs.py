@@ -18,8 +18,8 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import RunOptions
 from tfx.proto.orchestration import pipeline_pb2
 
-from modules.code_digest import code_digest
 from modules.data import locating
+from tfx_pipeline.component_code import ComponentCode
 from tfx_pipeline.config import PipelineConfig
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
@@ -132,7 +132,7 @@ def _fingerprint(config: PipelineConfig) -> str:
     # Spans and versions stand in braces.
     paths = sorted(tf.io.gfile.glob(os.path.join(folder, re.sub(r"{[^}]*}", "*", pattern))))
     files = [(path, stat.length, stat.mtime_nsec) for path in paths for stat in [tf.io.gfile.stat(path)]]
-    return hashlib.sha256(f"{config.model_dump_json()} {code_digest()} {files}".encode()).hexdigest()
+    return hashlib.sha256(f"{config.model_dump_json()} {vars(ComponentCode(config))} {files}".encode()).hexdigest()
 
 
 def _open_store(config: PipelineConfig) -> metadata_store.MetadataStore | None:

@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from modules.export.cells import cut_into_cells
+from modules.export.config import ExportOptions
 from modules.export.indexes import ExactIndex, Index, ScannIndex
 from modules.export.partitioned_index import PartitionedIndex
-from modules.export.server_model import ExportOptions, ServerModel
+from modules.export.server_model import ServerModel
 from modules.export.towers import Towers
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context

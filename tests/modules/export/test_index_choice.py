@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from modules.export.cells import cut_into_cells
-from modules.export.index_choice import IndexOptions, calibrate, choose_index, perturbed
+from modules.export.config import IndexOptions
+from modules.export.index_choice import calibrate, choose_index, perturbed
 from modules.export.index_recall import exact_ids, index_ids, recall
 from modules.export.indexes import ExactIndex
 from modules.export.partitioned_index import PartitionedIndex
