@@ -2,7 +2,7 @@
 
 from tfx import v1 as tfx
 
-from tfx_pipeline.components.anomalies import Anomaly, read_anomalies
+from tfx_pipeline.anomalies import Anomaly, read_anomalies
 
 
 class SchemaError(ValueError):

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from modules import names
-from tfx_pipeline.components.anomalies import read_anomalies
+from tfx_pipeline.anomalies import read_anomalies
 from tfx_pipeline.components.infra_blessing import read_refusal
 from tfx_pipeline.report.contents import Model, RunFacts, Step
 from tfx_pipeline.report.evaluation_results import read_evaluation

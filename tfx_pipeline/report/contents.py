@@ -5,7 +5,7 @@ import datetime
 import math
 from typing import Any, Literal
 
-from tfx_pipeline.components.anomalies import Anomaly
+from tfx_pipeline.anomalies import Anomaly
 
 StepState = Literal["run", "cached", "failed", "unfinished"]
 

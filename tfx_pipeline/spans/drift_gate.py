@@ -4,7 +4,7 @@ import logging
 
 from tfx import v1 as tfx
 
-from tfx_pipeline.components.anomalies import Anomaly, read_distances
+from tfx_pipeline.anomalies import Anomaly, read_distances
 
 _LOG = logging.getLogger(__name__)
 

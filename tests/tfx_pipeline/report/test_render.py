@@ -10,7 +10,7 @@ import pytest
 
 from tests.tfx_pipeline import tiny_runs as tiny
 from tests.tfx_pipeline.report import made_up
-from tfx_pipeline.components.anomalies import Anomaly
+from tfx_pipeline.anomalies import Anomaly
 from tfx_pipeline.report import collect, render, write
 from tfx_pipeline.report.contents import Evaluation, Item, Metric, Step, UserExample
 

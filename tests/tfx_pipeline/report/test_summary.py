@@ -6,7 +6,7 @@ import pytest
 
 from tests.tfx_pipeline import tiny_runs as tiny
 from tests.tfx_pipeline.report import made_up
-from tfx_pipeline.components.anomalies import Anomaly
+from tfx_pipeline.anomalies import Anomaly
 from tfx_pipeline.report import summary, texts
 from tfx_pipeline.report.__main__ import main
 from tfx_pipeline.report.contents import Gate, Step
