@@ -45,6 +45,8 @@ class Method(Section):
     """Name in the printed table."""
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    search: Search | None = None
+    """In place of the data set's."""
     baseline: bool = False
     """One stage alone: its plot has no curve of a retriever beside it."""
 
@@ -88,8 +90,8 @@ class Table(Section):
 
     def search_cells(self, dataset: str, method: str) -> list[Cell]:
         """Returns the cells that choose a method's point: one alone where there is nothing to choose."""
-        own = self.datasets[dataset].search
-        search = self.search if own is None else own
+        methods, shared = self.datasets[dataset].methods, self.datasets[dataset].search
+        search = methods[method].search or shared or self.search
         epochs = search.epochs if len(search.points) > 1 else None
         points = (tuple(sorted(point.items())) for point in search.points)
         return [Cell(dataset, method, point, self.seeds[0], epochs) for point in points]
@@ -103,7 +105,15 @@ class Table(Section):
     def quick(self) -> "Table":
         """Returns the smoke run: one epoch, one seed, no search."""
         datasets = {
-            name: dataset.model_copy(update={"training": {**dataset.training, "epochs": 1}, "search": Search()})
+            name: dataset.model_copy(
+                update={
+                    "training": {**dataset.training, "epochs": 1},
+                    "search": Search(),
+                    "methods": {
+                        key: method.model_copy(update={"search": None}) for key, method in dataset.methods.items()
+                    },
+                }
+            )
             for name, dataset in self.datasets.items()
         }
         return self.model_copy(update={"seeds": self.seeds[:1], "datasets": datasets})

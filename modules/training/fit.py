@@ -11,6 +11,7 @@ import tensorflow as tf
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.build import build_model, check_scores, check_shards, check_tasks
 from modules.models.config import ModelConfig
+from modules.models.retrievers.closed_form import ClosedForm
 from modules.training import inputs
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
@@ -18,6 +19,7 @@ from modules.training.distributed.cluster import Cluster
 from modules.training.distributed.processes import train_in_processes
 from modules.training.job import Job
 from modules.training.progress import Progress, StopOnNonFiniteLoss
+from modules.training.sequences import read_sequences
 from modules.training.validation import Validation
 from modules.training.warm_start import build_weights
 
@@ -118,17 +120,20 @@ def train(
         training.shuffle_users,
         training.known_items,
     )
-    steps = math.ceil(examples.count() / training.batch_size)
+    steps = math.ceil(examples.count() / training.batch_size) if model.LEARNS else 1
+    epochs = training.epochs if model.LEARNS else 1
+    if isinstance(model.retriever, ClosedForm):
+        model.retriever.fit(read_sequences(data.train))
     if initialise is not None:
         with cluster.scope():
             initialise(model)
     done = progress.resume()
-    if done < training.epochs and not progress.finished:
+    if done < epochs and not progress.finished:
         users = inputs.evaluation_users(data.valid, model_config.history_length, _VALIDATION_BATCH)
         model.fit(
             cluster.batches(examples, training.seed, done),
             initial_epoch=done,
-            epochs=training.epochs,
+            epochs=epochs,
             steps_per_epoch=steps,
             callbacks=[
                 StopOnNonFiniteLoss(),

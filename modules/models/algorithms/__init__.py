@@ -5,6 +5,7 @@ from modules.registry import Registry
 ALGORITHMS = Registry(
     "algorithm",
     {
+        "closed_form": "modules.models.algorithms.closed_form:ClosedFormOnly",
         "corr": "modules.models.algorithms.corr:CoRR",
         "icc": "modules.models.algorithms.icc:ICC",
         "independent": "modules.models.algorithms.independent:Independent",

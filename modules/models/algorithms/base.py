@@ -95,6 +95,8 @@ class TwoStageModel(tfrs.Model, abc.ABC):
 
     Options: ClassVar[type[AlgorithmOptions]]
     """The algorithm's own settings."""
+    LEARNS: ClassVar[bool] = True
+    """False where the retriever computes its weights by itself: then one step of one epoch is enough."""
     LOGGED: ClassVar[tuple[str, ...]]
     """The names `stage_losses` logs, beside the `loss`."""
 
