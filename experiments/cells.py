@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from experiments.config import Cell, Point, Table
 from experiments.data import ExperimentData, prepare
+from modules.atomic_files import write_atomically
 from modules.models.choices import CHOICES
 from modules.training.fit import fit
 from modules.training.inputs import evaluation_users
@@ -65,9 +66,7 @@ def _train_and_test(table: Table, cell: Cell, data: ExperimentData, path: Path) 
         "users": {name: np.concatenate([batch[name] for batch in batches]).round(6).tolist() for name in PER_USER},
         "seconds": time.monotonic() - started,
     }
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(result))
-    temporary.replace(path)
+    write_atomically(path, json.dumps(result))
     shutil.rmtree(work)
     tf.keras.backend.clear_session()
 

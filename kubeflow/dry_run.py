@@ -7,6 +7,7 @@ it shows whether the commands and the artifacts between them fit.
 
 import argparse
 import dataclasses
+import graphlib
 import json
 import os
 import resource
@@ -168,13 +169,14 @@ def ordered(tasks: Mapping[str, Mapping]) -> list[str]:
         | {spec["taskOutputArtifact"]["producerTask"] for spec in task.get("inputs", {}).get("artifacts", {}).values()}
         for name, task in tasks.items()
     }
-    order: list[str] = []
-    while len(order) < len(tasks):
-        ready = sorted(name for name in upstream if name not in order and upstream[name] <= set(order))
-        if not ready:
-            raise ValueError(f"The tasks must not depend on each other in a circle. Received: {upstream}.")
-        order += ready
-    return order
+    # Sorted: the same package runs in the same order every time.
+    sorter = graphlib.TopologicalSorter({name: sorted(upstream[name]) for name in sorted(upstream)})
+    try:
+        return list(sorter.static_order())
+    except graphlib.CycleError as error:
+        raise ValueError(
+            f"The tasks must not depend on each other in a circle. Received: {' <- '.join(error.args[1])}."
+        ) from error
 
 
 def read_package(path: str | os.PathLike) -> dict:

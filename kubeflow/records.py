@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
+
 
 def record(folder: str, key: str, artifact: Mapping) -> str:
     """Writes an artifact down.
@@ -27,12 +29,8 @@ def record(folder: str, key: str, artifact: Mapping) -> str:
     own = os.path.join(folder, key)
     tf.io.gfile.makedirs(own)
     # Ordered by name as by time; two at once do not meet.
-    own_id = uuid.uuid4().hex
-    path = os.path.join(own, f"{time.time_ns():020d}-{own_id}.json")
-    incoming = os.path.join(own, f"{own_id}.incoming")
-    with tf.io.gfile.GFile(incoming, "w") as file:
-        file.write(json.dumps({"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}))
-    tf.io.gfile.rename(incoming, path)
+    path = os.path.join(own, f"{time.time_ns():020d}-{uuid.uuid4().hex}.json")
+    write_atomically(path, json.dumps({"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}))
     return path
 
 

@@ -6,6 +6,8 @@ import os
 
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
+
 _FOLDER = "Training-Record"
 _FILE = "record.json"
 
@@ -30,10 +32,7 @@ class TrainingRecord:
         """Writes the record beside the SavedModel in `serving_model_dir`; it appears whole or not at all."""
         folder = _folder(serving_model_dir)
         tf.io.gfile.makedirs(folder)
-        path = os.path.join(folder, _FILE)
-        with tf.io.gfile.GFile(f"{path}.partial", "w") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=1))
-        tf.io.gfile.rename(f"{path}.partial", path, overwrite=True)
+        write_atomically(os.path.join(folder, _FILE), json.dumps(dataclasses.asdict(self), indent=1))
 
 
 def read_training_record(serving_model_dir: str) -> TrainingRecord | None:

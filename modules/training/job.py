@@ -8,11 +8,11 @@ import numpy as np
 import pydantic
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus, FeatureTable
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
-from modules.training.progress import write_file
 
 _SETTINGS, _CORPUS = "job.json", "corpus.npz"
 
@@ -65,7 +65,7 @@ def write_job(job: Job, directory: str) -> None:
         feature_sizes={kind: {name: table.size for name, table in named.items()} for kind, named in tables.items()},
         start=job.start,
     )
-    write_file(os.path.join(directory, _SETTINGS), settings.model_dump_json(indent=1))
+    write_atomically(os.path.join(directory, _SETTINGS), settings.model_dump_json(indent=1))
 
 
 def remove_job(directory: str) -> None:

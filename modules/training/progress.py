@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
 from modules.models.algorithms.base import TwoStageModel
 from modules.training.distributed.cluster import Cluster
 
@@ -120,7 +121,7 @@ class Progress(tf.keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _write(self, epoch: int) -> None:
-        write_file(os.path.join(self._directory, _HISTORY), json.dumps(self.history, indent=1))
+        write_atomically(os.path.join(self._directory, _HISTORY), json.dumps(self.history, indent=1))
         if self.best_epoch == epoch + 1:
             self._best.save(checkpoint_number=epoch + 1)
         self._latest.save(checkpoint_number=epoch + 1)
@@ -133,14 +134,6 @@ def read_history(directory: str) -> list[dict[str, float]]:
         return []
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
-
-
-def write_file(path: str, text: str) -> None:
-    """Writes a file, on a local disk all of it or nothing: on object stores every write is so."""
-    partial = f"{path}.partial"
-    with tf.io.gfile.GFile(partial, "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(partial, path, overwrite=True)
 
 
 class StopOnNonFiniteLoss(tf.keras.callbacks.Callback):

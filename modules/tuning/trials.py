@@ -7,6 +7,7 @@ import os
 
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
 from modules.models.config import ModelConfig
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
@@ -71,10 +72,7 @@ class Trials:
             # Models hold themselves through their functions; the next trial needs the room.
             tf.keras.backend.clear_session()
             gc.collect()
-        partial = f"{path}.partial"
-        with tf.io.gfile.GFile(partial, "w") as file:
-            file.write(json.dumps(result))
-        tf.io.gfile.rename(partial, path, overwrite=True)
+        write_atomically(path, json.dumps(result))
 
 
 def _digest(model: ModelConfig, training: TrainingConfig) -> str:

@@ -24,7 +24,7 @@ def test_a_record_taken_away_leaves_the_one_before(tmp_path: Path) -> None:
 
 def test_what_is_half_written_is_not_found(tmp_path: Path) -> None:
     path = Path(records.record(str(tmp_path), "Evaluator.corr/model", {"uri": "gs://b/1"}))
-    path.with_name("9" * 20 + "-x.json.incoming").write_text("{")
+    path.with_name("9" * 20 + "-x.json.1.partial").write_text("{")
     found = records.latest(str(tmp_path), "Evaluator.corr/model")
     assert found is not None
     assert found["uri"] == "gs://b/1"

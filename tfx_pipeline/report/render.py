@@ -1,10 +1,10 @@
 """The report as one HTML file that needs no network."""
 
 import os
-import tempfile
 
 import jinja2
 
+from modules.atomic_files import write_atomically
 from modules.metrics.user_mean import USERS
 from tfx_pipeline.evaluation import CASCADE_LOSS, HEADLINE_K, METRICS, metric_name
 from tfx_pipeline.report import plots, texts
@@ -54,12 +54,8 @@ def render(facts: RunFacts, min_slice_users: int = 10) -> str:
 def write(facts: RunFacts, path: str, min_slice_users: int = 10) -> None:
     """Writes the report; a reader of `path` sees the old one or the new one, never half of one."""
     page = render(facts, min_slice_users)
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".partial", delete=False) as file:
-        file.write(page)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    write_atomically(path, page)
 
 
 def comparison(evaluation: Evaluation) -> list[dict[str, object]]:

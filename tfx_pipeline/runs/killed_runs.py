@@ -18,6 +18,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import RunOptions
 from tfx.proto.orchestration import pipeline_pb2
 
+from modules.atomic_files import write_atomically
 from modules.data import locating
 from tfx_pipeline.component_code import ComponentCode
 from tfx_pipeline.config import PipelineConfig
@@ -60,9 +61,7 @@ def run_token(config: PipelineConfig) -> str:
             return token
     token = str(time.time_ns())
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(f"{token} {this}\n", encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, f"{token} {this}\n")
     return token
 
 

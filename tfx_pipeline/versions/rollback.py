@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tfx_pipeline  # noqa: F401  (sets the environment before TensorFlow is imported)
+from modules.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from tfx_pipeline.config import PipelineConfig
@@ -253,12 +254,7 @@ def _link(source: str, destination: str) -> str:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f"{path.name}.part")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_atomically(path, json.dumps(content))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

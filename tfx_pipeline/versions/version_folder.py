@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from absl import logging
 
+from modules.atomic_files import write_atomically
+
 _INCOMING = ".incoming-"
 
 
@@ -87,12 +89,7 @@ def last_version(base: str) -> int:
 
 def _remember(base: str, version: int) -> None:
     path = _memory(base)
-    beside = f"{path}.part"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(f"{version}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    write_atomically(path, f"{version}\n")
     _flush_one(os.path.dirname(path))
 
 

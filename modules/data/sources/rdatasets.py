@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from modules.atomic_files import write_atomically
 from modules.data.config import Columns
 from modules.data.reading.rows import Layout
 from modules.data.sources.base import Source
@@ -46,7 +47,4 @@ def _write_once(path: str, content: bytes) -> None:
             if file.read() == content:
                 return
     tf.io.gfile.makedirs(os.path.dirname(path))
-    partial = f"{path}.{os.getpid()}.partial"
-    with tf.io.gfile.GFile(partial, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(partial, path, overwrite=True)
+    write_atomically(path, content)
