@@ -26,22 +26,21 @@ class Context(NamedTuple):
         places = tf.searchsorted(rows, ids, side="left")
         return tf.equal(tf.gather(rows, places, batch_dims=1), ids)
 
-    def excludes_shared(self, ids: tf.Tensor) -> tf.Tensor:
-        """Returns bool `[B, M]`: which of int64 ids `[M]`, 1..N, the same for all rows, stand in each row's `exclude`.
+    def excludes_distinct(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns bool `[B, M]`: which of distinct int64 ids `[M]`, 1..N, stand in each row's `exclude`, in any order.
 
         The excluded items are looked up among the ids, and not the ids in every row: with thousands of ids that is a
         few times faster than `excludes`.
         """
-        distinct, places = tf.unique(ids)
-        size = tf.size(distinct)
-        last = tf.maximum(tf.reduce_max(distinct), tf.reduce_max(self.exclude))
+        size = tf.size(ids)
+        last = tf.maximum(tf.reduce_max(ids), tf.reduce_max(self.exclude))
         # Items that are not among the ids share one more column.
-        columns = tf.tensor_scatter_nd_update(tf.fill([last + 1], size), distinct[:, tf.newaxis], tf.range(size))
+        columns = tf.tensor_scatter_nd_update(tf.fill([last + 1], size), ids[:, tf.newaxis], tf.range(size))
         rows = tf.shape(self.exclude)[0]
         cells = tf.gather(columns, self.exclude) + (size + 1) * tf.range(rows)[:, tf.newaxis]
         ones = tf.ones([tf.size(cells)], tf.int32)
         counted = tf.math.unsorted_segment_max(ones, tf.reshape(cells, [-1]), (size + 1) * rows)
-        return tf.gather(tf.reshape(counted, [rows, size + 1]) > 0, places, axis=1)
+        return tf.reshape(counted, [rows, size + 1])[:, :-1] > 0
 
 
 def latest(items: tf.RaggedTensor, length: int) -> tf.Tensor:

@@ -201,8 +201,9 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         retriever_weights = self.retriever.trainable_variables
         ranker_weights = self.ranker.trainable_variables
         gradients = tape.gradient(total, [retriever_weights, ranker_weights])
-        # Summed before the norm is taken, so that the clipping is that of the whole batch.
-        gradients = [_add_up_known(stage_gradients) for stage_gradients in gradients]
+        # Summed before the norm is taken, over replicas and over the lookups of a row, so that the clipping is that of
+        # the whole batch's gradient, however it was cut.
+        gradients = [[_merged(g) for g in _add_up_known(stage_gradients)] for stage_gradients in gradients]
         logged = global_batch.add_up(dict(losses.logged))
         for stage, optimizer, weights, stage_gradients in (
             ("retriever", self.optimizer, retriever_weights, gradients[0]),
@@ -263,3 +264,12 @@ def _add_up_known(gradients: list) -> list:
     known = [gradient for gradient in gradients if gradient is not None]
     sums = iter(global_batch.add_up(known) if known else known)
     return [None if gradient is None else next(sums) for gradient in gradients]
+
+
+def _merged(gradient: tf.Tensor | tf.IndexedSlices | None) -> tf.Tensor | tf.IndexedSlices | None:
+    """Returns the gradient with each row of a table once: the sum of what its lookups have for it."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)

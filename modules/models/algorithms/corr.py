@@ -85,27 +85,27 @@ class CoRR(TwoStageModel):
         )
 
     def _shared_retriever_loss(self, context: Context, proposals: Proposals) -> tf.Tensor:
-        """The retriever's loss over draws of the whole batch; each has q = mean over b of Q(.|c_b)."""
-        query = tf.stop_gradient(proposals.query)
+        """The retriever's loss over draws of the whole batch; each has q = mean over b of Q(.|c_b).
 
-        def mixture_log_q(items: tf.Tensor) -> tf.Tensor:
-            return global_batch.log_mean_exp(self.sampler.log_prob(query, items[tf.newaxis]))
-
+        An item that was drawn n times stands in the loss once, with log q less log n: the same sum at the cost of the
+        items there are, not of the draws.
+        """
         positives = proposals.ids[:, 0]
-        own = proposals.ids[:, : 1 + self.options.shared_draws]
-        everyones = global_batch.gather_rows(own)
-        shared = tf.reshape(everyones[:, 1:], [-1])
-        candidates = global_batch.gather_rows(self.retriever.candidates(own[:, 1:]))
-        candidates = tf.reshape(candidates, [-1, candidates.shape[-1]])
-        scores = tf.matmul(proposals.query, candidates, transpose_b=True)
-        negatives = tf.not_equal(shared, positives[:, tf.newaxis])
+        everyones = global_batch.gather_rows(proposals.ids[:, : 1 + self.options.shared_draws])
+        items, _, counts = tf.unique_with_counts(tf.reshape(everyones[:, 1:], [-1]))
+        # All of the batch's positives: under replicas the columns of a mixture must be the same everywhere.
+        columns = tf.concat([everyones[:, 0], items], axis=0)
+        log_q = self.sampler.batch_log_prob(tf.stop_gradient(proposals.query), columns)
+        positive_log_q, item_log_q = tf.split(log_q, [tf.shape(everyones)[0], tf.size(items)])
+        scores = tf.matmul(proposals.query, self.retriever.candidates(items), transpose_b=True)
+        negatives = tf.not_equal(items, positives[:, tf.newaxis])
         if self.options.mask_shared_draws:
-            negatives &= ~context.excludes_shared(shared)
+            negatives &= ~context.excludes_distinct(items)
         return losses.sampled_log_softmax(
             proposals.retriever_scores[:, 0],
             scores,
-            global_batch.own_rows(mixture_log_q(everyones[:, 0]), like=positives),
-            tf.broadcast_to(mixture_log_q(shared), tf.shape(scores)),
+            global_batch.own_rows(positive_log_q, like=positives),
+            tf.broadcast_to(item_log_q - tf.math.log(tf.cast(counts, item_log_q.dtype)), tf.shape(scores)),
             negatives if self.options.mask_accidental_hits else None,
         )
 

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from modules.models import global_batch
 from modules.models.corpus import CorpusAccess
 from modules.section import Section
 
@@ -70,6 +71,14 @@ class Sampler(tf.keras.layers.Layer, abc.ABC):
     @abc.abstractmethod
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """Returns the normalised log Q of int64 ids `[B, M]` or `[1, M]` (shared by all rows): float32 `[B, M]`."""
+
+    def batch_log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """Returns log(mean over the contexts c of the whole batch of Q(i|c)) of int64 ids `[M]`: float32 `[M]`.
+
+        The proposal of a draw that a context of the batch made, whichever it was. Replicas must all have the same ids.
+        A sampler that knows the mean without Q of each id in each context says it in its own way.
+        """
+        return global_batch.log_mean_exp(self.log_prob(query, ids[tf.newaxis]))
 
 
 def gather_columns(values: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

@@ -147,9 +147,10 @@ class MIDXSampler(Sampler):
             tf.matmul(second, self._codebooks[1], transpose_b=True),
         )
 
-    def _cell_logits(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    def _pair_scores(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """Returns the sums of both halves' scores `[B, K]` in each cell, `[B, K^2]`."""
         pairs = first[:, :, tf.newaxis] + second[:, tf.newaxis, :]
-        return tf.reshape(pairs, [-1, self._options.codewords**2]) + self._log_omega
+        return tf.reshape(pairs, [-1, self._options.codewords**2])
 
     def _log_weights(self, ids: tf.Tensor) -> tf.Tensor | float:
         """Returns log p of int64 ids, float32 of their shape; 0 where all items weigh the same."""
@@ -174,7 +175,7 @@ class MIDXSampler(Sampler):
     def sample(self, query: tf.Tensor, num_draws: int, seed: tf.Tensor) -> Draws:
         """See base class."""
         first, second = self._scores(query)
-        logits = self._cell_logits(first, second)
+        logits = self._pair_scores(first, second) + self._log_omega
         cells = global_batch.stateless_categorical(logits, num_draws, seed)
         ids = self._draw_within(cells, seed + 1)
         log_cells = tf.gather(logits, cells, batch_dims=1) - lookup(self._log_omega, cells)
@@ -182,12 +183,22 @@ class MIDXSampler(Sampler):
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """See base class."""
-        first, second = self._scores(query)
-        log_normaliser = tf.reduce_logsumexp(self._cell_logits(first, second), axis=1, keepdims=True)
-        pair_scores = tf.reshape(first[:, :, tf.newaxis] + second[:, tf.newaxis, :], [-1, self._options.codewords**2])
+        return gather_columns(self._log_densities(query), self._cells(ids)) + self._log_weights(ids)
+
+    def batch_log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """See base class: items of a cell differ by their weights alone, so the mean is taken a cell, not an item."""
+        means = global_batch.log_mean_exp(self._log_densities(query))
+        return tf.gather(means, self._cells(ids)) + self._log_weights(ids)
+
+    def _log_densities(self, query: tf.Tensor) -> tf.Tensor:
+        """Returns log q of an item of weight 1 in each cell, float32 `[B, K^2]`."""
+        pairs = self._pair_scores(*self._scores(query))
+        return pairs - tf.reduce_logsumexp(pairs + self._log_omega, axis=1, keepdims=True)
+
+    def _cells(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the cells of int64 ids, int32 of their shape."""
         codes = lookup(self._codes, ids)
-        cells = codes[..., 0] * self._options.codewords + codes[..., 1]
-        return gather_columns(pair_scores, cells) + self._log_weights(ids) - log_normaliser
+        return codes[..., 0] * self._options.codewords + codes[..., 1]
 
 
 def _halves(candidates: Sequence[tf.Tensor]) -> list[list[tf.Tensor]]:

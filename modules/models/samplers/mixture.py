@@ -47,8 +47,16 @@ class UniformMixture(Sampler):
 
     def log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """See base class."""
-        proposed = self._proposal.log_prob(query, ids) + math.log1p(-self._share)
+        return self._mixed(self._proposal.log_prob(query, ids))
+
+    def batch_log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """See base class: the mean of a mixture is the mixture of the mean."""
+        return self._mixed(self._proposal.batch_log_prob(query, ids))
+
+    def _mixed(self, log_q: tf.Tensor) -> tf.Tensor:
+        """Returns log Q where log Q' is `log_q`, of any shape."""
         if self._share == 0:
-            return proposed
+            return log_q
+        proposed = log_q + math.log1p(-self._share)
         floor = math.log(self._share) - math.log(self._num_items)
         return tf.math.reduce_logsumexp(tf.stack([proposed, tf.fill(tf.shape(proposed), floor)]), axis=0)

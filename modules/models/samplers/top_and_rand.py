@@ -44,3 +44,9 @@ class TopAndRandSampler(UniformMixture):
         if self._corrected:
             return super().log_prob(query, ids)
         return tf.zeros([tf.shape(query)[0], tf.shape(ids)[1]])
+
+    def batch_log_prob(self, query: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """See base class; 0 of every id where log q is not to be corrected by."""
+        if self._corrected:
+            return super().batch_log_prob(query, ids)
+        return tf.zeros(tf.shape(ids))

@@ -52,13 +52,13 @@ def test_a_context_excludes_what_stands_in_its_row() -> None:
 
 
 @pytest.mark.parametrize("width", [0, 1, 9])
-def test_a_context_excludes_shared_ids_as_it_does_its_own(width: int) -> None:
+def test_a_context_excludes_distinct_ids_as_it_does_its_own(width: int) -> None:
     rng = np.random.default_rng(width)
     rows = np.sort(rng.integers(0, 40, [20, width]), axis=1)
-    ids = tf.constant(rng.integers(1, 31, 60))
+    ids = tf.constant(rng.permutation(30)[:20] + 1)
     context = tiny.make_context([1] * 20, [[]] * 20, exclude=rows)
-    traced = tf.function(lambda shared: context.excludes_shared(shared), autograph=False)
-    np.testing.assert_array_equal(traced(ids), context.excludes(tf.broadcast_to(ids, [20, 60])))
+    traced = tf.function(lambda distinct: context.excludes_distinct(distinct), autograph=False)
+    np.testing.assert_array_equal(traced(ids), context.excludes(tf.broadcast_to(ids, [20, 20])))
 
 
 def test_a_context_without_exclusions_excludes_nothing() -> None:

@@ -171,6 +171,18 @@ def test_gradients_are_clipped_stage_by_stage_and_their_norm_logged_unclipped() 
         assert float(logged[f"{stage}_gradient_norm"]) == pytest.approx(global_norm(before[stage]), rel=1e-4)
 
 
+def test_a_row_read_many_times_has_one_gradient_in_the_norm() -> None:
+    # One user three times, whose gradients point alike: by the parts their norm would be sqrt(3) times too small.
+    batch = tiny.make_context([1, 1, 1], [[], [], []]), tf.constant([6, 6, 6], tf.int64)
+    model = tiny.make_model()
+    model.compile(tf.keras.optimizers.SGD(1.0), tf.keras.optimizers.SGD(1.0))
+    tiny.randomise(model.retriever)
+    before = trainable(model)["retriever"]
+    logged = model.train_step(batch)
+    moved = [old - new for old, new in zip(before, trainable(model)["retriever"], strict=True)]
+    assert float(logged["retriever_gradient_norm"]) == pytest.approx(global_norm(moved), rel=1e-5)
+
+
 def test_the_index_follows_the_retriever_on_schedule() -> None:
     model = tiny.make_model(sampler={"name": "exact", "refresh_steps": 2})
     tiny.randomise(model.retriever)

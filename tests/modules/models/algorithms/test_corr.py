@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 
 from modules.models import losses
+from modules.models.algorithms.base import Proposals
 from modules.models.algorithms.corr import CoRR
+from modules.models.context import Context
 from tests.modules import tiny
 from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED, SEQUENTIAL, dense
 
@@ -169,6 +171,47 @@ def test_shared_draws_serve_every_context_under_the_mean_of_the_proposals(
         expected.append(-math.log(own / (own + others)))
     found = model.batch_losses(context, POSITIVES, SEED).logged["retriever_loss"]
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def plain_shared_loss(model: CoRR, context: Context, proposals: Proposals) -> tf.Tensor:
+    """The retriever's loss with a column for each shared draw, however often its item was drawn."""
+    query, positives = proposals.query, proposals.ids[:, 0]
+    draws = tf.reshape(proposals.ids[:, 1 : 1 + model.options.shared_draws], [-1])
+    log_q = model.sampler.log_prob(query, tf.concat([positives, draws], axis=0)[tf.newaxis])
+    log_q = tf.reduce_logsumexp(log_q, axis=0) - math.log(len(positives))
+    scores = tf.matmul(query, model.retriever.candidates(draws), transpose_b=True)
+    excluded = context.excludes(tf.broadcast_to(draws, scores.shape))
+    return losses.sampled_log_softmax(
+        proposals.retriever_scores[:, 0],
+        scores,
+        log_q[: len(positives)],
+        tf.broadcast_to(log_q[len(positives) :], scores.shape),
+        tf.not_equal(draws, positives[:, tf.newaxis]) & ~excluded,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"sampler": {**tiny.MIDX, "within_cell": "popularity"}},
+        {"sampler": {"name": "popularity"}},
+        {"sampler": {"name": "top_and_rand", "corrected": False}},
+        {"uniform_share": 0.3},
+        {"retriever": {"name": "dssm", "hidden_units": [8], "dropout": 0.0}},
+    ],
+    ids=str,
+)
+def test_an_item_drawn_often_weighs_as_its_draws_do(changes: dict) -> None:
+    context = CONTEXT._replace(exclude=tf.constant([[1, 3, 5, 7], [0, 2, 4, 8], [0, 0, 0, 20]], tf.int64))
+    model = make_model(changes, kl_weight=0.0)
+    with tf.GradientTape(persistent=True) as tape:
+        expected = tf.reduce_mean(plain_shared_loss(model, context, model.propose(context, POSITIVES, SEED)))
+        found = model.batch_losses(context, POSITIVES, SEED).logged["retriever_loss"]
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    weights = model.retriever.trainable_variables
+    for plain, own in zip(tape.gradient(expected, weights), tape.gradient(found, weights), strict=True):
+        np.testing.assert_allclose(dense(own), dense(plain), rtol=1e-5, atol=1e-6)
 
 
 def test_effective_sample_size_is_between_one_and_all_draws() -> None:

@@ -78,6 +78,15 @@ def test_ids_shared_by_all_rows_are_worth_what_each_row_gives_them(name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_batchs_probability_is_the_mean_of_its_contexts(name: str) -> None:
+    sampler = make_sampler(name)
+    query = normals(5, WIDTH, seed=4)
+    ids = tf.constant([3, 30, 3, 1, 17], tf.int64)
+    expected = np.log(np.mean(np.exp(sampler.log_prob(query, ids[tf.newaxis])), axis=0))
+    np.testing.assert_allclose(sampler.batch_log_prob(query, ids), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_equal_seeds_give_equal_draws_and_others_give_others(name: str) -> None:
     sampler, query = make_sampler(name), normals(2, WIDTH, seed=1)
     first, again = (sampler.sample(query, 50, SEED) for _ in range(2))

@@ -45,6 +45,7 @@ CLIP = 0.5
 SEQUENTIAL = {**runs.SEQUENTIAL, "retriever": {**tiny.SASREC, "dropout": 0.2}, "ranker": {**tiny.DIN, "dropout": 0.2}}
 STAGES: dict[str, dict[str, Any]] = {
     "corr": SEQUENTIAL,
+    "corr_weighted": {**SEQUENTIAL, "sampler": {**tiny.MIDX, "within_cell": "popularity"}, "uniform_share": 0.2},
     "independent": {
         **SEQUENTIAL,
         "ranker": {"name": "bst"},

@@ -21,6 +21,7 @@ Record = Mapping[str, Any]
 
 # Of a loss around 7: sums over the batch are taken in another order, and Adam's steps follow.
 TOLERANCE = 1e-5
+TOGETHER = ("corr", "corr_weighted", "independent", "plain")
 
 
 def start(data: Path, folder: Path, strategy: str, *algorithms: str, **environment: str) -> subprocess.Popen:
@@ -71,15 +72,14 @@ def two_workers(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what two processes did together."""
     folder = tmp_path_factory.mktemp("two")
     processes = [
-        start(data, folder, "worker", "corr", "independent", "plain", TF_CONFIG=task.to_json())
-        for task in local_cluster(free_ports(2))
+        start(data, folder, "worker", *TOGETHER, TF_CONFIG=task.to_json()) for task in local_cluster(free_ports(2))
     ]
     for process in processes:
         finish(process)
     return folder
 
 
-@pytest.mark.parametrize("algorithm", ["corr", "independent", "plain"])
+@pytest.mark.parametrize("algorithm", TOGETHER)
 def test_two_workers_step_as_one(data: Path, tmp_path: Path, two_workers: Path, algorithm: str) -> None:
     one = alone(data, tmp_path, algorithm)
     for worker in range(2):
