@@ -52,6 +52,7 @@ class Towers(tf.Module):
         super().__init__()
         # The stages are tracked, the model is not: its optimisers and metrics have no place in an export.
         self._retriever, self._ranker = model.retriever, model.ranker
+        self._blend = model.blend
         self._ranker_scores = model.ranker_scores
         self._transform = transform
         self._history_length = model.config.history_length

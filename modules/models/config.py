@@ -40,6 +40,11 @@ class ModelConfig(Section):
     """L, the draws from the proposal for each positive."""
     uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
+    neighbours: int = pydantic.Field(0, ge=0)
+    """M, of how many items that followed each item in training the second stage knows the counts; 0: of none.
+
+    How much the counts weigh against both stages' scores is chosen on validation, none included.
+    """
     candidates: int | Literal["all"] = 100
     """How many items the first stage hands to the second, at most; `all` leaves the whole corpus to the second."""
 

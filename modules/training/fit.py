@@ -11,8 +11,10 @@ import tensorflow as tf
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.build import build_model, check_scores, check_shards, check_tasks
 from modules.models.config import ModelConfig
+from modules.models.neighbours import count_directed
 from modules.models.retrievers.closed_form import ClosedForm
 from modules.training import inputs
+from modules.training.calibration import calibrate
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.distributed.cluster import Cluster
@@ -72,6 +74,9 @@ def fit(
     strategy = training.distribution.strategy
     if strategy == "parameter_server":
         check_shards(model_config)
+    if model_config.neighbours:
+        found = count_directed(read_sequences(data.train), data.corpus.num_items, model_config.neighbours)
+        data = dataclasses.replace(data, corpus=dataclasses.replace(data.corpus, neighbours=found))
     if training.distribution.in_processes:
         start = _write_start(model_config, training, data, directory, initialise)
         # Of plain variables: what it gets to read is the same, however it was trained.
@@ -84,10 +89,18 @@ def fit(
     else:
         model, progress = train(model_config, training, data, directory, Cluster(), callbacks, initialise)
         progress.restore_best()
-        return FitResult(model, progress.history, progress.best_epoch)
+        return _calibrated(model, progress, data)
     build_weights(model)
     progress = Progress(model, directory, training.patience)
     progress.read_best()
+    return _calibrated(model, progress, data)
+
+
+def _calibrated(model: TwoStageModel, progress: Progress, data: TrainingData) -> FitResult:
+    """Returns the trained model, its blend, if it has one, chosen on validation."""
+    if model.blend is not None:
+        users = inputs.evaluation_users(data.valid, model.config.history_length, _VALIDATION_BATCH)
+        calibrate(model, users, model.config.candidate_count(data.corpus.num_items))
     return FitResult(model, progress.history, progress.best_epoch)
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from modules.models import global_batch
+from modules.models.blend import Blend
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import CorpusAccess
@@ -90,6 +91,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
       seed: of all draws; together with the optimiser's step it determines them.
 
     Attributes:
+      blend: what the second stage's answer is put together by, once trained; None where it is the ranker's own.
       epoch: int64 scalar variable, the epoch under way, from 0; set by `modules.training.progress.Progress`.
     """
 
@@ -113,6 +115,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         super().__init__()
         self.retriever = retriever
         self.ranker = ranker
+        self.blend: Blend | None = None
         self.sampler = sampler
         self.config = config
         self.options = options
@@ -246,6 +249,8 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         """Returns R float32 `[B, C]` of candidates `[B, C]`, whose M is `retriever_scores`; no gradient into M."""
         encoded = self.ranker.encode(context, training=training)
         scores = self.ranker.score(encoded, candidates, training=training)
+        if self.blend is not None and not training:
+            return self.blend(context.history, candidates, retriever_scores, scores)
         return scores + tf.stop_gradient(retriever_scores) if self.options.residual else scores
 
     def rank(self, context: Context, candidates: tf.Tensor) -> tf.Tensor:
