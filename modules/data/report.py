@@ -53,6 +53,7 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
         "splits": splits,
         "catalog": {
             "without_train_interactions": facts.get("catalog/cold", 0),
+            "left_out": {"items": facts.get("catalog/left_out", 0), "samples": facts.get("sample/left_out", [])},
             "without_title": facts.get("catalog/untitled", 0),
             "without_feature": {name: facts.get(f"catalog/missing/{name}", 0) for name in data.item_features},
         },

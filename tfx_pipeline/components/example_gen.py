@@ -137,7 +137,7 @@ class Executor(BaseExampleGenExecutor):
             self._spans.require_readable(facts.read_facts(self._newest_facts_path))
             summary["spans"] = self._spans.report(self._corpus.facts)
             self._spans.describe(artifact)
-        _LOG.info("corpus: %s; splits: %s", summary["corpus"], summary["splits"])
+        _LOG.info("corpus: %s; splits: %s; catalog: %s", *(summary[part] for part in ("corpus", "splits", "catalog")))
         report.require_every_split(summary)
         report.write_report(summary, artifact.uri)
 

@@ -1,5 +1,6 @@
 """From the filtered corpus to the examples: the last Beam pipeline of the ExampleGen."""
 
+import heapq
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from modules.data.examples import slices
 from modules.data.examples.encoding import encode, item_example, user_examples
 from modules.data.examples.side_features import Values, all_values
 from modules.data.examples.splitting import Split, split_items
-from modules.data.facts import FACTS, CountingDoFn, JoinFacts, write_facts
+from modules.data.facts import FACTS, SAMPLES, CountingDoFn, JoinFacts, write_facts
 from modules.data.filtering import FilteredData
 from modules.data.grouping.counting import COUNTS, ItemCountingDoFn, counts_in
 from modules.data.grouping.sequences import CELLS, Sequence, read_sequences
@@ -53,7 +54,7 @@ def make_examples(
     if corpus.items is not None:
         spills[CELLS] = pipeline | "ItemCells" >> beam.Create(corpus.items)
     shards = cut_into_shards("ByItem", spills)
-    items = shards | "Items" >> beam.ParDo(_JoinItems(corpus.folder)).with_outputs(_HISTOGRAM, main="items")
+    items = shards | "Items" >> beam.ParDo(_JoinItems(corpus.folder)).with_outputs(FACTS, _HISTOGRAM, main="items")
     thresholds = (
         items[_HISTOGRAM]
         | "Histogram" >> beam.CombineGlobally(JoinFacts())
@@ -65,7 +66,7 @@ def make_examples(
     examples = sequences | "Users" >> beam.ParDo(
         _UserExamples(data), beam.pvalue.AsList(catalog[_TARGETS])
     ).with_outputs(FACTS, names.TRAIN, names.VALID, names.TEST)
-    write_facts([examples[FACTS], catalog[FACTS], counted[FACTS]], facts_path)
+    write_facts([of_step[FACTS] for of_step in (examples, catalog, items, counted)], facts_path)
     return {
         **{split: examples[split] for split in (names.TRAIN, names.VALID, names.TEST)},
         names.CATALOG: catalog[names.CATALOG],
@@ -96,8 +97,8 @@ class _CountItems(ItemCountingDoFn):
         yield from self.excess()
 
 
-class _JoinItems(beam.DoFn):
-    """Writes a shard of `_Item`s and emits its path, and how many items have each count."""
+class _JoinItems(CountingDoFn):
+    """Writes a shard of `_Item`s and emits its path, how many items have each count, and which are in no split."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()
@@ -106,14 +107,18 @@ class _JoinItems(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[Any]:
         counts = counts_in(shard)
         rows: dict[str, list] = {}
+        left_out: set[str] = set()
         for item, row in read_segments(shard, CELLS):
-            # Of an item that the filters have dropped, nothing is to be told.
             if item in counts:
                 rows[item] = min(row, rows.get(item, row))
+            else:
+                left_out.add(item)
         items = (_Item(item, n, rows[item][-1] if item in rows else [""]) for item, n in counts.items())
         yield from write_shard(self._folder, "items", items)
         for count in counts.values():
             yield TaggedOutput(_HISTOGRAM, (count, 1))
+        self.counts["catalog/left_out"] += len(left_out)
+        yield TaggedOutput(FACTS, ("sample/left_out", heapq.nsmallest(SAMPLES, left_out)))
 
 
 class _CatalogExamples(CountingDoFn):

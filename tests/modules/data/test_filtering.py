@@ -213,3 +213,4 @@ def test_a_separate_table_of_items_and_users_is_joined(tmp_path: Path) -> None:
     assert result.report["side_tables"]["items"]["read"] == 3
     assert result.report["catalog"]["without_feature"] == {"price": 2}
     assert result.report["catalog"]["without_title"] == 1
+    assert result.report["catalog"]["left_out"] == {"items": 1, "samples": ["z"]}
