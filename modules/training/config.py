@@ -4,6 +4,7 @@ import pydantic
 
 from modules.section import Section
 from modules.training.distributed.config import DistributionConfig
+from modules.training.optimizers.config import OptimizerConfig
 
 
 class TrainingConfig(Section):
@@ -19,6 +20,8 @@ class TrainingConfig(Section):
     """Adam's step size for the second stage."""
     weight_decay: float = pydantic.Field(0.0, ge=0)
     """Decoupled weight decay (AdamW) of both optimisers."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Which rows of the tables a step touches."""
     gradient_clip_norm: float | None = pydantic.Field(5.0, gt=0)
     """Global norm the gradients of each stage are clipped to; None leaves them."""
     patience: int = pydantic.Field(5, ge=1)
@@ -40,3 +43,12 @@ class TrainingConfig(Section):
     """Of the weights, the order of the examples, dropout, and every draw."""
     distribution: DistributionConfig = DistributionConfig()
     """Over how many devices and processes; `batch_size` is that of a step of all of them together."""
+
+    @pydantic.model_validator(mode="after")
+    def _optimizer_decays_weights(self) -> "TrainingConfig":
+        if self.weight_decay and self.optimizer.name == "row_adagrad":
+            raise ValueError(
+                "`training.weight_decay` must be 0 with `training.optimizer.name: row_adagrad`, which leaves the rows "
+                f"that a step does not read as they are; `lazy_adam` decays them. Received: {self.weight_decay}."
+            )
+        return self

@@ -20,6 +20,7 @@ from modules.training.data import TrainingData
 from modules.training.distributed.cluster import Cluster
 from modules.training.distributed.processes import train_in_processes
 from modules.training.job import Job
+from modules.training.optimizers.build import build_optimizer
 from modules.training.progress import Progress, StopOnNonFiniteLoss
 from modules.training.sequences import read_sequences
 from modules.training.validation import Validation
@@ -162,8 +163,12 @@ def train(
 def _new_model(model_config: ModelConfig, training: TrainingConfig, data: TrainingData) -> TwoStageModel:
     model = build_model(model_config, data.corpus, training.seed)
     model.compile(
-        retriever_optimizer=_optimizer(training.retriever_learning_rate, training.weight_decay),
-        ranker_optimizer=_optimizer(training.ranker_learning_rate, training.weight_decay),
+        retriever_optimizer=build_optimizer(
+            training.optimizer, training.retriever_learning_rate, training.weight_decay, model.retriever
+        ),
+        ranker_optimizer=build_optimizer(
+            training.optimizer, training.ranker_learning_rate, training.weight_decay, model.ranker
+        ),
         gradient_clip_norm=training.gradient_clip_norm,
     )
     return model
@@ -183,12 +188,6 @@ def _write_start(
     build_weights(model)
     initialise(model)
     return tf.train.Checkpoint(model=model).write(os.path.join(directory, "start"))
-
-
-def _optimizer(learning_rate: float, weight_decay: float) -> tf.keras.optimizers.Optimizer:
-    if weight_decay:
-        return tf.keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
-    return tf.keras.optimizers.Adam(learning_rate)
 
 
 def keep_autograph_away() -> None:

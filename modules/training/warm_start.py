@@ -13,7 +13,7 @@ from modules.export.exported_weights import ExportedWeights
 from modules.export.training_record import TrainingRecord, read_training_record
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context
-from modules.models.layers.vocabulary_tables import VocabularyTables
+from modules.models.layers.vocabulary_tables import tables_below
 from modules.training.vocabulary_rows import previous_rows
 
 _CHUNK = 65_536
@@ -178,8 +178,7 @@ def named_weights(stage: tf.keras.layers.Layer) -> Iterator[tuple[tuple[str, ...
 
 def vocabulary_of_tables(stage: tf.keras.layers.Layer) -> dict[int, str]:
     """Returns the vocabulary of each weight of a stage that has rows by key, by the `id` of the weight."""
-    layers = [layer for layer in (stage, *stage.submodules) if isinstance(layer, VocabularyTables)]
-    return {id(table): vocabulary for layer in layers for table, vocabulary in layer.vocabulary_tables()}
+    return {id(table): vocabulary for table, vocabulary in tables_below(stage)}
 
 
 def _assign_rows(weight: tf.Variable, previous: np.ndarray, rows: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """Which weights have a row for each key of a vocabulary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -20,3 +20,10 @@ class VocabularyTables:
         their transformed columns. Weights of layers below are theirs to declare.
         """
         return ()
+
+
+def tables_below(stage: tf.keras.layers.Layer) -> Iterator[tuple[tf.Variable, str]]:
+    """Yields the tables of a layer and of all layers below it, each with the name of its vocabulary."""
+    for layer in (stage, *stage.submodules):
+        if isinstance(layer, VocabularyTables):
+            yield from layer.vocabulary_tables()

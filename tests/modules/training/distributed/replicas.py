@@ -81,6 +81,8 @@ STAGES: dict[str, dict[str, Any]] = {
     },
 }
 
+OPTIMIZERS = {"independent": "lazy_adam", "masked_items": "lazy_adam", "plain": "row_adagrad"}
+
 
 class Steps(tf.keras.callbacks.Callback):
     """Keeps the loss and the sampler's state of every step: a digest for each of the process's replicas."""
@@ -114,7 +116,9 @@ def record(data: Path, folder: Path, cluster: Cluster, algorithm: str) -> dict[s
     steps = Steps(cluster)
     _, progress = train(
         tiny.make_config(**STAGES[algorithm]),
-        runs.training_config(epochs=EPOCHS, gradient_clip_norm=CLIP),
+        runs.training_config(
+            epochs=EPOCHS, gradient_clip_norm=CLIP, optimizer={"name": OPTIMIZERS.get(algorithm, "adam")}
+        ),
         runs.training_data(data),
         str(folder / algorithm),
         cluster,

@@ -30,13 +30,19 @@ def run(
     callbacks: list[tf.keras.callbacks.Callback] | None = None,
     stages: Mapping[str, Any] = runs.SEQUENTIAL,
     learning_rate: float = 1e-3,
+    optimizer: str = "adam",
     **distribution: Any,
 ) -> FitResult:
     """Trains with all but the smallest weights in shards, beginning with the weights a single process begins with."""
     settings = DistributionConfig(strategy="parameter_server", min_shard_bytes=64, **distribution)
     return fit(
         tiny.make_config(**stages),
-        runs.training_config(epochs=EPOCHS, distribution=settings, retriever_learning_rate=learning_rate),
+        runs.training_config(
+            epochs=EPOCHS,
+            distribution=settings,
+            retriever_learning_rate=learning_rate,
+            optimizer={"name": optimizer},
+        ),
         runs.training_data(data),
         str(directory),
         callbacks or [],
@@ -44,9 +50,10 @@ def run(
     )
 
 
-def test_a_worker_with_two_servers_trains_as_one_process(data: Path, tmp_path: Path) -> None:
-    shared = run(data, tmp_path / "shared", local_workers=1, local_servers=2, restarts=0)
-    alone = runs.run(data, tmp_path / "alone", epochs=EPOCHS)
+@pytest.mark.parametrize("optimizer", ["adam", "lazy_adam"])
+def test_a_worker_with_two_servers_trains_as_one_process(data: Path, tmp_path: Path, optimizer: str) -> None:
+    shared = run(data, tmp_path / "shared", optimizer=optimizer, local_workers=1, local_servers=2, restarts=0)
+    alone = runs.run(data, tmp_path / "alone", epochs=EPOCHS, optimizer={"name": optimizer})
     assert shared.best_epoch == alone.best_epoch
     for ours, theirs in zip(shared.history, alone.history, strict=True):
         # The losses, what validation finds in the shards, and the codebooks that were moved after them.
