@@ -32,6 +32,7 @@ rollback: .venv/.installed ## serve the version before again, or TO=version; the
 test: .venv/.installed ## every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 doctor: .venv/.installed ## what is installed, and what to do where a version is wrong

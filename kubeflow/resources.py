@@ -1,12 +1,13 @@
 """Resources and mounts of containers, as the specifications of Kubeflow Pipelines carry them."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from kfp.pipeline_spec import pipeline_spec_pb2 as protos
 
 from tfx_pipeline.kubeflow_config import KubeflowConfig, Resources
 
-Container = protos.PipelineDeploymentConfig.PipelineContainerSpec
+Container: TypeAlias = protos.PipelineDeploymentConfig.PipelineContainerSpec
 
 
 def limit(container: Container, resources: Resources) -> None:

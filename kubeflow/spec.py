@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as protos
@@ -28,7 +29,7 @@ from tfx_pipeline.config import ConfigError, PipelineConfig
 # Of the two tasks that TFX makes of a resolver for the last blessed model, one finds the blessing and one the model.
 _BLESSING_SUFFIX, _MODEL_SUFFIX = "-model-blessing-resolver", "-model-resolver"
 
-Executor = protos.PipelineDeploymentConfig.ExecutorSpec
+Executor: TypeAlias = protos.PipelineDeploymentConfig.ExecutorSpec
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kubeflow  # noqa: F401  (sets the environment before TensorFlow is imported)
 from kubeflow.cluster import pipeline_name, section
@@ -119,7 +119,8 @@ def _upload(client: "kfp.Client", name: str, package: str, version: str, namespa
 
 
 def _recurring_runs(client: "kfp.Client", experiment_id: str, pipeline_id: str) -> list[str]:
-    found, token = [], ""
+    found: list[Any] = []
+    token = ""
     while True:
         page = client.list_recurring_runs(page_token=token, page_size=100, experiment_id=experiment_id)
         found += page.recurring_runs or []

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from model_server.config_files import DEFAULT_METRICS_PATH, read_batching, read_metrics_path
 from model_server.limits import Limits
@@ -146,7 +147,7 @@ def all_models(args: argparse.Namespace, listed: ListedModels) -> Sources:
     return merged([listed, below(args.model_base_path)])
 
 
-def _add(group: argparse._ArgumentGroup, *names: str, **options: object) -> None:
+def _add(group: argparse._ArgumentGroup, *names: str, **options: Any) -> None:
     """Adds a flag under its names, each also with dashes."""
     spellings = [name for name in names for name in (name, "--" + name[2:].replace("_", "-"))]
     group.add_argument(*dict.fromkeys(spellings), **options)

@@ -26,5 +26,5 @@ def _shape(info: meta_graph_pb2.TensorInfo) -> list[int]:
 def _value(dtype: tf.DType, shape: list[int]) -> Any:
     value = "a" if dtype == tf.string else True if dtype.is_bool else 1 if dtype.is_integer else 1.0
     for size in reversed(shape):
-        value = [value] * size
+        value = [value] * size  # type: ignore[assignment]  # a row of values, of a signature with an inner size
     return value

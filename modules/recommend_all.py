@@ -1,6 +1,7 @@
 """Every user's recommendations, from the exported graph itself, on Beam."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -102,7 +103,7 @@ def _inference(model_path: str) -> model_spec_pb2.InferenceSpecType:
     )
 
 
-def _row(answer: tuple[str, prediction_log_pb2.PredictionLog], top_k: int) -> dict[str, str | list]:
+def _row(answer: tuple[str, prediction_log_pb2.PredictionLog], top_k: int) -> dict[str, Any]:
     user, log = answer
     outputs = log.predict_log.response.outputs
     items, scores = (tf.make_ndarray(outputs[name]).reshape(-1)[:top_k] for name in ("item_id", "score"))
@@ -114,5 +115,5 @@ def _row(answer: tuple[str, prediction_log_pb2.PredictionLog], top_k: int) -> di
     }
 
 
-def _row_example(row: dict[str, str | list]) -> bytes:
+def _row_example(row: dict[str, Any]) -> bytes:
     return make_example({"user_id": encode([row["user_id"]]), "item_id": encode(row["item_id"]), "score": row["score"]})

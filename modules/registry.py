@@ -4,10 +4,8 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pydantic
 
-
-class Registry(Mapping[str, type]):
+class Registry(Mapping[str, Any]):
     """Maps a component's name in the configuration to its class.
 
     Args:
@@ -22,7 +20,7 @@ class Registry(Mapping[str, type]):
         self._kind = kind
         self._entries = dict(entries)
 
-    def __getitem__(self, name: str) -> type:
+    def __getitem__(self, name: str) -> Any:
         entry = self._entry(name)
         module, _, attribute = entry.partition(":")
         try:
@@ -49,6 +47,6 @@ class Registry(Mapping[str, type]):
         """Returns the dotted name of the module that component `name` is imported from; nothing is imported."""
         return self._entry(name).partition(":")[0]
 
-    def options(self, name: str, values: Mapping[str, Any]) -> pydantic.BaseModel:
+    def options(self, name: str, values: Mapping[str, Any]) -> Any:
         """Returns the validated options of component `name`; raises ValueError on an unknown name or option."""
         return self[name].Options(**values)

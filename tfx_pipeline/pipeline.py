@@ -235,7 +235,7 @@ def _serving_checks(
     scann = name != config.name
     deployment = config.deployment
     image = deployment.scann_image if scann else deployment.image
-    checks = []
+    checks: list[Any] = []
 
     def verdict_so_far() -> dict[str, tfx.dsl.Channel]:
         return {"validated": checks[-1].outputs["blessing"]} if checks else {}

@@ -163,7 +163,7 @@ class _Parser:
 
     def _array(self) -> list[Any]:
         self._take("[")
-        values = []
+        values: list[Any] = []
         self._skip_whitespace()
         if self._take("]"):
             return values

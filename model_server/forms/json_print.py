@@ -137,10 +137,6 @@ def _formatted(values: np.ndarray, form: str) -> list[str]:
     return (f"{form} " * len(values) % tuple(values.tolist())).split()
 
 
-def _with_point(text: str) -> str:
-    return text if "." in text or "e" in text else f"{text}.0"
-
-
 def _quoted(values: list[bytes]) -> list[str]:
     # Text that needs escapes is rare, so look for it once in all of them.
     if _MUST_ESCAPE.search(to_text(b"".join(values))):

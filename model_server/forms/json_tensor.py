@@ -117,7 +117,7 @@ def tensor(value: Any, dtype: tf.DType) -> np.ndarray:
     array = None if values is None else _from_leaves(values, dtype)
     if array is None:
         # Something is amiss, or rare: go value by value, to name the first one that is wrong.
-        leaves = []
+        leaves: list[Any] = []
         _collect(value, 0, shape, dtype, leaves.append)
         array = _from_leaves(leaves, dtype)
     return array.reshape(shape)

@@ -61,7 +61,7 @@ class ListedModels:
 
     def _read_again(self) -> None:
         try:
-            models = list(self._read())
+            models = list(self._read())  # type: ignore[misc]  # called with a file only
             if models != self._in_file:
                 self._sources = sources.fixed([*self._fixed, *models])
                 self._in_file = models

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from model_server.errors import Code, ServingError, invalid_argument, not_found
 from model_server.models.sources import ModelSource, Sources, VersionPolicy
@@ -142,7 +142,7 @@ class ModelManager:
             return sorted(name for name, model in self._models.items() if model.available)
 
     @contextlib.contextmanager
-    def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Closable]:
+    def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Any]:
         """Holds a version for the length of a call, the latest unless a number or label is given.
 
         Raises:

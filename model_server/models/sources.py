@@ -3,13 +3,14 @@
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
 from model_server.forms.text_protos import read_text_proto
 
-_PolicyProto = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+_PolicyProto: TypeAlias = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 _VERSION = re.compile(r"\d+", re.ASCII)
 _MAX_VERSION = 2**63 - 1
 

@@ -1,5 +1,7 @@
 """Replays the requests a model brings along, so that its first caller need not wait longer."""
 
+from typing import Any
+
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -61,5 +63,5 @@ def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
         raise invalid_argument(f"Unsupported log_type for warmup: {kind}")
 
 
-def _signature(request: object) -> str:
+def _signature(request: Any) -> str:
     return request.model_spec.signature_name or DEFAULT_SIGNATURE

@@ -105,7 +105,7 @@ class RestApi:
         version = int(digits or 0) if found["version"] else None
         name, label = _decoded(found["name"]), _decoded(found["label"])
         if call:
-            return Call(name, version, label, call["verb"].lower())
+            return Call(name, version, label, call["verb"].lower())  # type: ignore[arg-type]  # the pattern has the verb
         return self._describe(name, version, label, bool(model["metadata"]))
 
     def run(self, call: Call, body: bytes) -> Answer:

@@ -109,7 +109,7 @@ class DataConfig(Section):
     @pydantic.model_validator(mode="after")
     def _spans_can_be_told_apart(self) -> "DataConfig":
         if SpanPath.has_placeholders(self.path):
-            SpanPath(self.path)
+            SpanPath(self.path)  # type: ignore[arg-type]  # spans go with a path
         elif self.spans != SpansConfig():
             raise ValueError(
                 "`spans` must be left out unless `path` holds {SPAN}, or {YYYY}, {MM} and {DD}. "

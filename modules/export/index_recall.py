@@ -23,7 +23,7 @@ def exact_ids(candidates: tf.Variable, query: np.ndarray, exclude: np.ndarray, k
 
 def index_ids(index: Index, query: np.ndarray, exclude: np.ndarray, k: int) -> np.ndarray:
     """Returns the ids int64 `[Q, k]` that an index finds; arguments as those of `exact_ids`."""
-    return _in_batches(lambda *rows: index.search(*rows, k)[0], query, exclude)
+    return _in_batches(lambda *rows: index.search(*rows, k)[0], query, exclude)  # type: ignore[call-arg]  # two rows
 
 
 def recall(found: np.ndarray, expected: np.ndarray) -> float:

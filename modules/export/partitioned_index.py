@@ -78,7 +78,7 @@ class PartitionedIndex(Index):
 
         def one_by_one() -> tuple[tf.Tensor, tf.Tensor]:
             return tf.map_fn(
-                lambda row: self._search_one(*row, k),
+                lambda row: self._search_one(*row, k),  # type: ignore[call-arg]  # two rows
                 (query, exclude),
                 parallel_iterations=_PARALLEL_QUERIES,
                 fn_output_signature=(tf.TensorSpec([k], tf.int64), tf.TensorSpec([k], tf.float32)),

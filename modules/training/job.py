@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+from typing import Literal
 
 import numpy as np
 import pydantic
@@ -23,7 +24,7 @@ class _Settings(pydantic.BaseModel):
     training: TrainingConfig
     train: list[str]
     valid: list[str]
-    task: str
+    task: Literal["sequential", "general"]
     num_users: int
     feature_sizes: dict[str, dict[str, int]]
     start: str | None

@@ -165,7 +165,8 @@ def named_weights(stage: tf.keras.layers.Layer) -> Iterator[tuple[tuple[str, ...
     They are those of the stage's checkpoints, and unlike Keras's names the same in every process.
     """
     view = tf.train.TrackableView(stage)
-    seen, queue = {id(stage)}, deque([((), stage)])
+    seen = {id(stage)}
+    queue: deque[tuple[tuple[str, ...], Any]] = deque([((), stage)])
     while queue:
         path, node = queue.popleft()
         if isinstance(node, tf.Variable) and node.trainable:

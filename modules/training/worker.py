@@ -85,7 +85,7 @@ def run(
             serve(task, directory)
             return
         keep_autograph_away()
-        cluster = connect_as_chief(task, distribution)
+        cluster: Cluster = connect_as_chief(task, distribution)
     else:
         cluster = connect(task, distribution)
     digest = int(hashlib.sha256(job_text(directory).encode()).hexdigest()[:12], 16)

@@ -15,7 +15,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             old = merged.get(key)
             both = isinstance(old, Mapping) and isinstance(value, Mapping)
             same = both and value.get("name", old.get("name")) == old.get("name")
-            merged[key] = merge(old, value) if same else value
+            merged[key] = merge(old, value) if same else value  # type: ignore[arg-type]  # both are mappings
     return merged
 
 

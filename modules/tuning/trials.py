@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -61,7 +62,7 @@ class Trials:
         directory = os.path.join(self._checkpoints, _digest(model, training.model_copy(update={"epochs": 0})))
         try:
             fitted = fit(model, training, self._data, directory)
-            result = {"score": fitted.history[fitted.best_epoch - 1][MONITOR]}
+            result: dict[str, Any] = {"score": fitted.history[fitted.best_epoch - 1][MONITOR]}
             del fitted
         except ValueError as error:
             result = {"error": str(error)}

@@ -137,7 +137,7 @@ class JavaEngine(PortableEngine):
     """Path or URL of Beam's job server for the cluster; None fetches it from Maven Central."""
     submit_uber_jar: bool = False
     """Whether the pipeline goes to the REST API as one jar, without a job server in between."""
-    job_endpoint: Address | None = None
+    job_endpoint: Address | None = None  # type: ignore[assignment]  # optional in Spark and Flink alone
     """Of a job server that stands already; None starts one, with Java, for the time of the run."""
 
 

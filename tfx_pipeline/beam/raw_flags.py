@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 _RUNNERS_OF: dict[str, set[str]] = {
     "DirectOptions": {"direct"},
@@ -31,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
         self.destinations |= dict.fromkeys(action.option_strings, action.dest)
         return action
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise ValueError(message)
 
 

@@ -42,7 +42,7 @@ def _check_flink(engine: FlinkEngine) -> None:
     if _job_server_stands("flink", engine):
         return
     if not engine.submit_uber_jar:
-        require_java("beam.flink.job_endpoint", engine.job_endpoint)
+        require_java("beam.flink.job_endpoint", engine.job_endpoint)  # type: ignore[arg-type]  # asked where it is set only
     if engine.master == "[local]":
         return
     url = engine.master if "://" in engine.master else f"http://{engine.master}"
@@ -61,9 +61,9 @@ def _check_spark(engine: SparkEngine) -> None:
     if engine.submit_uber_jar:
         key, what = "beam.spark.rest_url", "the address of Spark's REST API (`spark.master.rest.enabled`)"
         # Any name of a submission will do: the server says its version with its regrets.
-        require_json(key, engine.rest_url, "/v1/submissions/status/none", "serverSparkVersion", what, _CORRECT)
+        require_json(key, engine.rest_url, "/v1/submissions/status/none", "serverSparkVersion", what, _CORRECT)  # type: ignore[arg-type]  # asked where it is set only
         return
-    require_java("beam.spark.job_endpoint", engine.job_endpoint)
+    require_java("beam.spark.job_endpoint", engine.job_endpoint)  # type: ignore[arg-type]  # asked where it is set only
     if engine.master.startswith("spark://"):
         address = engine.master.removeprefix("spark://")
         require_listening("beam.spark.master", address, "the address of a Spark master", _CORRECT)

@@ -51,7 +51,7 @@ def infra_validator(
     return tfx.components.InfraValidator(
         model=model,
         examples=examples,
-        serving_spec=serving_spec(name, platform, image),
+        serving_spec=serving_spec(name, platform, image),  # type: ignore[arg-type]  # an image is named where Docker is
         validation_spec=infra_validator_pb2.ValidationSpec(max_loading_time_seconds=300, num_tries=2),
         request_spec=infra_validator_pb2.RequestSpec(
             tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(signature_names=[SIGNATURE]),

@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import scann  # noqa: F401
     else:
         # A None entry makes every import of it, whoever tries, an ImportError.
-        sys.modules["scann"] = None
+        sys.modules["scann"] = None  # type: ignore[assignment]
     with open(args.users, encoding="utf-8") as file:
         users = json.load(file)
     found = probe(args.model, users)

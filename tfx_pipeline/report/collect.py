@@ -18,7 +18,7 @@ from tfx_pipeline.report.statistics import read_statistics
 from tfx_pipeline.report.trials import read_trials
 from tfx_pipeline.report.user_examples import user_examples
 
-_STATES = {"COMPLETE": "run", "CACHED": "cached", "FAILED": "failed", "CANCELED": "failed"}
+_STATES: dict[str, Any] = {"COMPLETE": "run", "CACHED": "cached", "FAILED": "failed", "CANCELED": "failed"}
 _HISTORY_FILE = "history.json"
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -152,7 +153,7 @@ def _lines(
                 linewidth=1.6,
             )
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # the default locator takes it
         axes.grid(True, color=_GRID)
         return _data_uri(figure)
 
@@ -171,7 +172,7 @@ def _bars(axes: Axes, series: Mapping[str, Sequence[Metric]], horizontal: bool =
         positions = [n + (i - (len(series) - 1) / 2) * width for n in range(len(metrics))]
         values = [_or_zero(metric.value) for metric in metrics]
         errors = [_or_zero(metric.error) for metric in metrics]
-        style = {
+        style: dict[str, Any] = {
             "color": _COLOURS[stage],
             "label": STAGES[stage],
             "ecolor": _INK,

@@ -1,6 +1,7 @@
 """The report as one HTML file that needs no network."""
 
 import os
+from typing import Any
 
 import jinja2
 
@@ -58,7 +59,7 @@ def write(facts: RunFacts, path: str, min_slice_users: int = 10) -> None:
     write_atomically(path, page)
 
 
-def comparison(evaluation: Evaluation) -> list[dict[str, object]]:
+def comparison(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Returns the rows of the table retriever alone against two stages, a row a metric and cutoff.
 
     Args:

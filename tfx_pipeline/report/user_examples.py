@@ -79,7 +79,7 @@ def _titles(examples_uri: str, wanted: set[bytes]) -> Mapping[bytes, bytes]:
     """Returns the titles of the `wanted` items; parsed in batches, for catalogs are large."""
     keys = (names.ITEM_ID, names.ITEM_TITLE)
     spec = {key: tf.io.FixedLenFeature([], tf.string, "") for key in keys}
-    titles = {}
+    titles: dict[bytes, bytes] = {}
     for batch in _records(examples_uri, names.CATALOG).batch(4096):
         parsed = tf.io.parse_example(batch, spec)
         pairs = zip(parsed[names.ITEM_ID].numpy(), parsed[names.ITEM_TITLE].numpy(), strict=True)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -95,7 +96,7 @@ def close_killed_executions(config: PipelineConfig) -> list[str]:
     return killed
 
 
-def go_on_options(config: PipelineConfig, token: str, components: Sequence[object]) -> RunOptions | None:
+def go_on_options(config: PipelineConfig, token: str, components: Sequence[Any]) -> RunOptions | None:
     """Returns the options with which a run that never ended goes on; None where there is nothing to keep.
 
     What it resolved stands. The model it was to be compared with, or to begin from, would else be the very model that

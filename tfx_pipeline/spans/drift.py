@@ -1,6 +1,7 @@
 """The part of the pipeline that holds the newest span of the data against others before anything is trained."""
 
 import dataclasses
+from typing import TypeAlias
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
@@ -15,7 +16,7 @@ from tfx_pipeline.spans.config import Distance, drift_features, skew_features
 from tfx_pipeline.spans.drift_gate import DriftGate
 from tfx_pipeline.spans.validator import SpanValidator
 
-Config = distribution_validator_pb2.DistributionValidatorConfig
+Config: TypeAlias = distribution_validator_pb2.DistributionValidatorConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _why_repeated(data: DataConfig, newest: Span, make_pipeline: MakePipeline, f
     source = source_for(windows.of_span(data, newest))
     check_span(source, newest, folder)
     patterns = (span_pattern(data, span) for span in (newest, earlier))
-    found = repetition(make_pipeline, source.layout, *patterns, folder)
+    found = repetition(make_pipeline, source.layout, *patterns, folder)  # type: ignore[call-arg]  # two patterns
     if found.share <= data.spans.max_repeated_share:
         return ""
     return (

@@ -85,7 +85,7 @@ def roll_back(config: "PipelineConfig", to: int | None = None) -> list[Restored]
         chosen = {name: _goes_with(config, history, name, target) for name in exports}
         _write(plan, {"to": target.version, "in_place_of": max(_numbers(config, config.name))})
         results = _publish(config, chosen, staged)
-        history.withdraw_after(target.run, {name: push and push.model_id for name, push in chosen.items()})
+        history.withdraw_after(target.run, {name: push.model_id if push else None for name, push in chosen.items()})
         # Which was to be judged against what is now withdrawn.
         forget_unfinished_run(config)
         plan.unlink()

@@ -28,7 +28,7 @@ class SourceConfig(tfds.core.BuilderConfig):
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
 
 
-class InteractionsBuilder(FileReaderBuilder, skip_registration=True):
+class InteractionsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg]  # an argument of TFDS
     """One split, `train`, of one example a row, in the order of the files.
 
     TFDS's own writers shuffle over all rows or hold a shard of them as Python objects; this one holds a row at a

@@ -104,7 +104,7 @@ def _example(row: Interaction, source: Source, sides: dict[str, dict[str, tuple[
     if columns.rating:
         example["rating"] = row.rating
     if columns.timestamp:
-        example["timestamp"] = int(row.timestamp)
+        example["timestamp"] = int(row.timestamp)  # type: ignore[arg-type]  # builders of rows with times
     nothing = ("",) * (1 + len(data.item_features))
     title, *cells = (sides[ITEMS].get(row.item, nothing) if ITEMS in sides else row.item_side) or nothing
     if columns.title:

@@ -30,7 +30,7 @@ class _Item(NamedTuple):
     """What the catalog knows of an item; `count` is in train interactions, `cells` are (title, *raw feature cells)."""
 
     item: str
-    count: int
+    count: int  # type: ignore[assignment]  # the counter takes the name of a method of tuples
     cells: list[str]
 
 

@@ -49,7 +49,7 @@ class GroupByUser(ItemCountingDoFn):
         yield from self.excess()
 
     def _sequences(self, shard: Shard) -> Iterator[Sequence]:
-        rows: dict[str, list[list]] = collections.defaultdict(list)
+        rows: dict[str, list[Any]] = collections.defaultdict(list)
         for user, event in read_segments(shard, ROWS):
             rows[user].append(event)
         cells: dict[str, list] = {}

@@ -4,7 +4,7 @@ import dataclasses
 import gzip
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import tensorflow as tf
 
@@ -31,7 +31,7 @@ class _RawFile(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         block = self._file.read(len(buffer))
         buffer[: len(block)] = block
         return len(block)

@@ -93,5 +93,5 @@ def _example(user: str, rows: Iterable[Interaction], data: DataConfig) -> bytes:
         # The title comes first; see `Source.item_side`.
         for name, values in all_values(data.item_features, list(event.item_side[1:])).items():
             if data.item_features[name].kind == "categorical":
-                features.setdefault(names.target_feature(name), []).extend(values)
+                features.setdefault(names.target_feature(name), []).extend(values)  # type: ignore[arg-type]  # one feature has values of one type
     return make_example(features)

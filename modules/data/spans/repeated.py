@@ -10,6 +10,7 @@ import hashlib
 import heapq
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import apache_beam as beam
 
@@ -105,7 +106,8 @@ class _Smallest(beam.CombineFn):
     def merge_accumulators(
         self, accumulators: Iterable[tuple[int, set[int], int | None]]
     ) -> tuple[int, set[int], int | None]:
-        total, merged = 0, set()
+        total = 0
+        merged: set[Any] = set()
         for count, kept, _ in accumulators:
             total += count
             merged = set(heapq.nsmallest(_SKETCH_SIZE, merged | kept))

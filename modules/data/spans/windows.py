@@ -22,12 +22,12 @@ def find(data: DataConfig) -> list[Span]:
     Raises:
       ValueError: there is none, or `spans.success_file` is asked for where no span has a folder of its own.
     """
-    template = SpanPath(data.path)
+    template = SpanPath(data.path)  # type: ignore[arg-type]  # spans go with a path, and matching paths only are parsed
     newest: dict[int, Span] = {}
     parsed = {template.parse(path) for path in tf.io.gfile.glob(template.glob)} - {None}
     for span in sorted(parsed, key=lambda span: (span.number, span.version or 0, span.path)):
-        if span.number not in data.spans.exclude and _is_complete(template, span, data.spans.success_file):
-            newest[span.number] = span
+        if span.number not in data.spans.exclude and _is_complete(template, span, data.spans.success_file):  # type: ignore[arg-type]  # spans go with a path, and matching paths only are parsed
+            newest[span.number] = span  # type: ignore[assignment]  # spans go with a path, and matching paths only are parsed
     if not newest:
         raise ValueError(
             f"`data.path` must match at least one span{_conditions(data)}. Received: {data.path!r}, of which "
@@ -84,7 +84,7 @@ def without(data: DataConfig, span: Span) -> DataConfig:
 
 def locate(data: DataConfig) -> tuple[str, str]:
     """Returns (folder, pattern) of the files of all spans, whichever a run will read."""
-    template = SpanPath(data.path)
+    template = SpanPath(data.path)  # type: ignore[arg-type]  # spans go with a path, and matching paths only are parsed
     pattern = template.glob
     if any(tf.io.gfile.isdir(path) for path in tf.io.gfile.glob(pattern)):
         pattern = os.path.join(pattern, "*")

@@ -1,7 +1,7 @@
 """The two-stage model and the training step its algorithms share."""
 
 import abc
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -118,19 +118,20 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         self.blend: Blend | None = None
         self.sampler = sampler
         self.config = config
-        self.options = options
+        # Of the class `Options` of the algorithm at hand.
+        self.options: Any = options
         self._seed = seed
         self.epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="epoch")
         names = ["loss", *self.LOGGED, "retriever_gradient_norm", "ranker_gradient_norm"]
         self._means = {name: _EpochMean(name=name) for name in names}
 
     @classmethod
-    def corpus_access(cls, options: AlgorithmOptions) -> CorpusAccess:
+    def corpus_access(cls, options: Any) -> CorpusAccess:
         """Returns what of the corpus a step reads, the sampler's part aside."""
         return "tables"
 
     @classmethod
-    def check(cls, retriever: Retriever, config: ModelConfig, options: AlgorithmOptions) -> None:
+    def check(cls, retriever: Retriever, config: ModelConfig, options: Any) -> None:
         """Raises ValueError where the algorithm cannot train what it is given; by default it can."""
 
     def compile(

@@ -1,11 +1,12 @@
 """How embedding tables start, and how they are read, in one piece or in shards on parameter servers."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
 ShardedVariable = tf.__internal__.distribute.ShardedVariable
-Table = tf.Variable | ShardedVariable
+Table: TypeAlias = tf.Variable | ShardedVariable  # type: ignore[valid-type]  # a private class of TensorFlow
 """A variable with a row for each id; under `tf.distribute.ParameterServerStrategy` a large one lies in shards."""
 
 

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import tensorflow as tf
 
@@ -30,7 +30,7 @@ class Retriever(tf.keras.layers.Layer, VocabularyTables, abc.ABC):
         """Returns the candidate embeddings of the whole corpus, float32 `[N + 1, d]`; row 0 is padding."""
 
     @classmethod
-    def corpus_access(cls, options: Section) -> CorpusAccess:
+    def corpus_access(cls, options: Any) -> CorpusAccess:
         """Returns what of the corpus a step reads: `tables` where `all_candidates` is none but computed from them."""
         return "rows"
 

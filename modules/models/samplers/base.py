@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -38,7 +38,7 @@ class Sampler(tf.keras.layers.Layer, abc.ABC):
     """Training steps between two refreshes; None for a proposal that never changes."""
 
     @classmethod
-    def corpus_access(cls, options: Section) -> CorpusAccess:
+    def corpus_access(cls, options: Any) -> CorpusAccess:
         """Returns what of the corpus a draw or a probability reads."""
         return "tables"
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from modules.models.algorithms.base import TwoStageModel
 from modules.training.inputs import TrainingExamples
 from modules.training.warm_start import build_weights
 
-Batches = tf.data.Dataset | tf.keras.utils.experimental.DatasetCreator
+Batches: TypeAlias = tf.data.Dataset | tf.keras.utils.experimental.DatasetCreator
 """What Keras trains on: a data set, or how each worker makes its own."""
 
 

@@ -74,7 +74,7 @@ class TaskConfig(pydantic.BaseModel):
         kind, index = self._tasks[place]
         return f"{kind} {index} ({self.addresses[place]})"
 
-    def check(self, strategy: Literal["multi_worker", "parameter_server"]) -> None:
+    def check(self, strategy: str) -> None:
         """Raises ValueError where the cluster lacks tasks that the strategy needs, or has others."""
         counts = {kind: len(self.cluster.get(kind, [])) for kind in get_args(TaskType)}
         if strategy == "multi_worker" and counts["ps"]:
