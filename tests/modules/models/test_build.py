@@ -57,7 +57,7 @@ def test_stages_must_be_able_to_read_the_task(stage: str, chosen: dict, able: st
         ({"sampler": {"name": "exact"}}, r"`model.sampler` must be one of \['midx', 'popularity', 'uniform'\] for a"),
         ({"sampler": {"name": "toprand", "pool_size": 5}}, "Received: 'toprand' with {'pool_size': 5}"),
         ({"sampler": {"name": "top_and_rand", "pool_size": 5}}, "Received: 'top_and_rand'"),
-        ({"algorithm": {"name": "retriever_only"}}, r"`model.algorithm` must be one of \['corr', "),
+        ({"algorithm": {"name": "retriever_only"}}, r"`model.algorithm` must be one of \['closed_form', 'corr', "),
         ({"algorithm": {"name": "masked_items"}}, "Received: 'masked_items'"),
         ({"candidates": "all"}, "`model.candidates` must be a number for a corpus of 1100000 items and batches of 256"),
     ],
