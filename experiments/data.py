@@ -44,7 +44,7 @@ def prepare(name: str, data: DataConfig, root: str) -> ExperimentData:
         for split in (names.TRAIN, names.VALID, names.TEST, names.CATALOG)
     )
     corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, data))
-    return ExperimentData(TrainingData(train, valid, corpus, data.task), test)
+    return ExperimentData(TrainingData(train, valid, corpus, data.task, data.ties == "basket"), test)
 
 
 def _models_for(data: DataConfig) -> dict:

@@ -6,6 +6,8 @@ TARGET = "target"
 USER_ACTIVITY = "user_activity"
 HISTORY_LENGTH = "history_length"
 TARGET_POPULARITY = "target_popularity"
+BASKET_START = "basket_start"
+"""Of each train target the place among them of the first item of its basket, under `data.ties: basket`."""
 ITEM_ID = "item_id"
 ITEM_TITLE = "item_title"
 ITEM_COUNT = "item_count"
@@ -31,6 +33,7 @@ RESERVED = frozenset(
         USER_ACTIVITY,
         HISTORY_LENGTH,
         TARGET_POPULARITY,
+        BASKET_START,
         ITEM_ID,
         ITEM_TITLE,
         ITEM_COUNT,

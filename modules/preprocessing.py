@@ -54,6 +54,8 @@ def preprocessing_fn(inputs: Inputs, custom_config: dict[str, Any]) -> Outputs:
         "item": _indices(item, items),
         "item_count": inputs[names.ITEM_COUNT],
     }
+    if data.ties == "basket":
+        outputs[names.BASKET_START] = inputs[names.BASKET_START]
     for name, feature in data.item_features.items():
         column = names.item_column(name)
         outputs[column] = _side_feature(inputs[name], feature, column, data.numeric_buckets)

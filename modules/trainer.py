@@ -60,7 +60,7 @@ def run_fn(fn_args: FnArgs) -> None:
     result = fit(
         settings.model,
         settings.training,
-        TrainingData(train, fn_args.eval_files, corpus, settings.data.task),
+        TrainingData(train, fn_args.eval_files, corpus, settings.data.task, settings.data.ties == "basket"),
         checkpoints,
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir, profile_batch=0)],
         initialise=warm_start,

@@ -29,7 +29,13 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
         settings.tuner,
         settings.model,
         settings.training,
-        TrainingData(train, fn_args.eval_files, read_corpus(catalog, train, sizes), settings.data.task),
+        TrainingData(
+            train,
+            fn_args.eval_files,
+            read_corpus(catalog, train, sizes),
+            settings.data.task,
+            settings.data.ties == "basket",
+        ),
         os.path.join(settings.checkpoints, f"tuner-{settings_digest(settings, fn_args.transform_graph_path)}"),
     )
     return TunerFnResult(tuner=tuner, fit_kwargs={})

@@ -25,7 +25,7 @@ class Columns(Section):
     rating: str | None = None
     """How much it was liked; None where the table has no ratings."""
     timestamp: str | None = "timestamp"
-    """When: unix seconds (or milliseconds), or ISO 8601; None keeps the order of the file."""
+    """When: unix seconds (or milliseconds), or ISO 8601; None: not known."""
     title: str | None = None
     """The item's human-readable name, shown in the report and the demo."""
 
@@ -73,6 +73,18 @@ class DataConfig(Section):
     """Side features of users, by the name they get in the examples."""
     task: Literal["sequential", "general"] = "sequential"
     """Split protocol: leave-the-last-two-out, or 0.8/0.1/0.1 of each user's items by time."""
+    order: Literal["time", "file"] = "time"
+    """What a user's items are ordered by. `file`: the rows stand in the order in which things happened; needed for the
+    sequential task where `columns.timestamp` is null, and possible only there."""
+    ties: Literal["shuffle", "basket"] = "shuffle"
+    """What a user's items of equal time are. `shuffle`: single ones in random order. `basket`: one basket, which no
+    split cuts, whose items are never each other's history, and which is predicted whole: every item is a target."""
+    seed: int = 17
+    """Of the order among equal times, which is random and the same in every run."""
+    warn_tied_share: float = pydantic.Field(0.2, ge=0, le=1)
+    """Sequential task: share of test users whose last item has the time of the one before, from which on is warned."""
+    max_tied_share: float = pydantic.Field(0.9, ge=0, le=1)
+    """Sequential task: the same share, above which the run stops: there is no order to learn."""
     min_rating: float | None = 3.0
     """Rows rated lower are dropped; None keeps all. Ignored where there are no ratings."""
     min_user_interactions: int = pydantic.Field(10, ge=1)
@@ -104,6 +116,22 @@ class DataConfig(Section):
                     f"`{key}` must be left out unless `source` is {source!r}. "
                     f"Received: {value!r} with source {self.source!r}."
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _there_is_an_order(self) -> "DataConfig":
+        if self.columns.timestamp is not None:
+            if self.order == "file":
+                raise ValueError(
+                    "`order` must be 'time' unless `columns.timestamp` is null. "
+                    f"Received: 'file' with columns.timestamp={self.columns.timestamp!r}."
+                )
+        elif self.task == "sequential" and self.order == "time":
+            raise ValueError(
+                "`order` must be 'file' for the sequential task where `columns.timestamp` is null, and the rows must "
+                "then stand in the order in which things happened. Received: 'time'. Without any order set "
+                "`task: general`."
+            )
         return self
 
     @pydantic.model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import logging
 import os
 from typing import Any
 
@@ -12,6 +13,8 @@ from modules.data.config import DataConfig
 from modules.data.filtering import FilteredData
 from modules.data.reading.bad_rows import reasons_of, samples_of
 from modules.data.sources.base import ITEMS, USERS
+
+_LOG = logging.getLogger(__name__)
 
 
 def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, has_time: bool) -> dict[str, Any]:
@@ -50,6 +53,12 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
             "first": _iso(facts["first/time"]) if has_time else None,
             "last": _iso(facts["last/time"]) if has_time else None,
         },
+        "ties": {
+            "neighbours": facts.get("ties/neighbours", 0) / max(1, facts.get("ties/pairs", 0)),
+            "tests": facts.get("ties/tests", 0) / max(1, facts.get("test/users", 0)),
+        }
+        if has_time
+        else None,
         "splits": splits,
         "catalog": {
             "without_train_interactions": facts.get("catalog/cold", 0),
@@ -69,6 +78,30 @@ def require_every_split(report: dict[str, Any]) -> None:
                 "more items, the least that leaves one to validate and one to test on. Read more "
                 "data, or lower `data.min_item_interactions` or `data.min_rating`."
             )
+
+
+def require_order(report: dict[str, Any], data: DataConfig) -> None:
+    """Logs how much of the order is not in the data; raises ValueError where the sequential task has none to learn."""
+    ties = report["ties"]
+    if ties is None:
+        return
+    neighbours, tests = f"{ties['neighbours']:.1%}", f"{ties['tests']:.1%}"
+    told = f"{neighbours} of a user's items have the time of the one before; of the test items {tests}"
+    _LOG.info("%s. Among equal times the order is random.", told)
+    if data.task != "sequential" or data.ties == "basket":
+        return
+    if ties["tests"] > data.max_tied_share:
+        raise ValueError(
+            f"{told}, more than `data.max_tied_share` = {data.max_tied_share:.0%} allows: what comes next cannot be "
+            "learnt from a random order. Name a column of finer times in `data.columns.timestamp`, keep the items of "
+            "one time together by `data.ties: basket`, or set `data.task: general`."
+        )
+    if ties["tests"] >= data.warn_tied_share:
+        _LOG.warning(
+            "%s, a random choice among those of one time. `data.ties: basket` keeps them together, and a column of "
+            "finer times orders them.",
+            told,
+        )
 
 
 def write_report(report: dict[str, Any], folder: str) -> None:

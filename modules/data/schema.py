@@ -50,6 +50,10 @@ def schema_for(data: DataConfig, base: schema_pb2.Schema) -> schema_pb2.Schema:
     if windows.in_spans(data):
         for name in sorted(_FORMATS.keys() - known.keys()):
             _add(schema, _format_feature(name))
+    if data.ties == "basket" and names.BASKET_START not in known:
+        starts = schema_pb2.Feature(name=names.BASKET_START, type=schema_pb2.INT, not_in_environment=[SERVING])
+        starts.annotation.comment.append("Of each train target the place of its basket's first item.")
+        _add(schema, starts)
     for name, side in _features(data).items():
         feature = _feature(name, side)
         if name not in known:

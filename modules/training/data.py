@@ -16,9 +16,11 @@ class TrainingData:
       valid: file patterns of the validation split.
       corpus: items and users.
       task: which protocol split them.
+      baskets: whether the training split says which items came together.
     """
 
     train: Sequence[str]
     valid: Sequence[str]
     corpus: Corpus
     task: Literal["sequential", "general"]
+    baskets: bool = False

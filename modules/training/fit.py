@@ -133,6 +133,7 @@ def train(
         training.batch_size,
         training.shuffle_users,
         training.known_items,
+        data.baskets,
     )
     steps = math.ceil(examples.count() / training.batch_size) if model.LEARNS else 1
     epochs = training.epochs if model.LEARNS else 1

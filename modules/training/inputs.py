@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from modules import names
 from modules.models.context import Context, latest
 from modules.models.corpus import Corpus, FeatureTable
 from modules.models.global_batch import split
@@ -76,16 +77,24 @@ def read_records(
     return records.batch(batch_size).map(lambda batch: tf.io.parse_example(batch, specification))
 
 
-def expand_windows(items: tf.RaggedTensor, task: Literal["sequential", "general"], history_length: int) -> Windows:
+def expand_windows(
+    items: tf.RaggedTensor,
+    task: Literal["sequential", "general"],
+    history_length: int,
+    basket_starts: tf.RaggedTensor | None = None,
+) -> Windows:
     """Expands users' training sequences into training examples, one a positive.
 
     Sequential task: every item but a user's first is a positive, with up to `history_length` items before it as its
-    history. General task: every item is a positive and the history is empty. Unknown items are never positives.
+    history; where items come in baskets, every item but those of the first basket, with the items before its basket.
+    General task: every item is a positive and the history is empty. Unknown items are never positives.
 
     Args:
       items: int64 ragged `[U, None]`, each user's, oldest first.
       task: the protocol.
       history_length: H.
+      basket_starts: int64 ragged `[U, None]`, of each item the place among the user's of its basket's first; None: each
+        item is a basket.
     """
     positives = items.flat_values
     rows = items.value_rowids()
@@ -93,8 +102,9 @@ def expand_windows(items: tf.RaggedTensor, task: Literal["sequential", "general"
     places = tf.range(tf.size(positives, tf.int64), dtype=tf.int64)
     chosen = positives > 0
     if task == "sequential":
-        chosen &= places > starts
-        before = places[:, tf.newaxis] + tf.range(-history_length, 0, dtype=tf.int64)
+        ends = places if basket_starts is None else starts + basket_starts.flat_values
+        chosen &= ends > starts
+        before = ends[:, tf.newaxis] + tf.range(-history_length, 0, dtype=tf.int64)
         histories = tf.gather(positives, tf.maximum(before, 0))
         histories *= tf.cast(before >= starts[:, tf.newaxis], tf.int64)
     else:
@@ -114,6 +124,7 @@ class TrainingExamples:
       batch_size: examples a step.
       shuffle_users: users whose windows are expanded and shuffled together.
       known_items: E, how many of a user's items, the latest, their contexts exclude.
+      baskets: whether the records say which items came together.
     """
 
     files: Sequence[str]
@@ -122,12 +133,14 @@ class TrainingExamples:
     batch_size: int
     shuffle_users: int
     known_items: int
+    baskets: bool = False
 
     def _users(self, files: Sequence[str] | tf.Tensor, share: Share = (0, 1)) -> tf.data.Dataset:
-        return read_records(files, ["user", "target"], self.shuffle_users, share)
+        features = ["user", "target", *([names.BASKET_START] if self.baskets else [])]
+        return read_records(files, features, self.shuffle_users, share)
 
-    def _windows(self, items: tf.RaggedTensor) -> Windows:
-        return expand_windows(items, self.task, self.history_length)
+    def _windows(self, record: Mapping[str, tf.RaggedTensor]) -> Windows:
+        return expand_windows(record["target"], self.task, self.history_length, record.get(names.BASKET_START))
 
     def _known(self, items: tf.RaggedTensor) -> tf.Tensor:
         if not self.known_items:
@@ -146,7 +159,7 @@ class TrainingExamples:
             files = tf.random.experimental.stateless_shuffle(tf.constant(self.files), epoch_seed)
 
             def batches(index: tf.Tensor, record: Mapping[str, tf.RaggedTensor]) -> tf.data.Dataset:
-                windows, known = self._windows(record["target"]), self._known(record["target"])
+                windows, known = self._windows(record), self._known(record["target"])
                 count = tf.size(windows.positives, tf.int64)
                 order = tf.random.experimental.stateless_shuffle(tf.range(count), epoch_seed + tf.stack([index + 1, 0]))
 
@@ -200,7 +213,7 @@ class TrainingExamples:
         Raises:
           ValueError: where there is none.
         """
-        windows = self._users(self.files).map(lambda record: self._windows(record["target"]).positives)
+        windows = self._users(self.files).map(lambda record: self._windows(record).positives)
         count = int(windows.reduce(np.int64(0), lambda total, positives: total + tf.size(positives, tf.int64)))
         if count == 0:
             raise ValueError(

@@ -25,6 +25,7 @@ class _Settings(pydantic.BaseModel):
     train: list[str]
     valid: list[str]
     task: Literal["sequential", "general"]
+    baskets: bool
     num_users: int
     feature_sizes: dict[str, dict[str, int]]
     start: str | None
@@ -65,6 +66,7 @@ def write_job(job: Job, directory: str) -> None:
         train=list(job.data.train),
         valid=list(job.data.valid),
         task=job.data.task,
+        baskets=job.data.baskets,
         num_users=corpus.num_users,
         feature_sizes={kind: {name: table.size for name, table in named.items()} for kind, named in tables.items()},
         start=job.start,
@@ -108,5 +110,5 @@ def read_job(directory: str) -> Job:
     if "neighbours/ids" in arrays:
         neighbours = Neighbours(arrays["neighbours/ids"], arrays["neighbours/counts"])
     corpus = Corpus(arrays["item_counts"], settings.num_users, features("item"), features("user"), neighbours)
-    data = TrainingData(settings.train, settings.valid, corpus, settings.task)
+    data = TrainingData(settings.train, settings.valid, corpus, settings.task, settings.baskets)
     return Job(settings.model, settings.training, data, settings.start)

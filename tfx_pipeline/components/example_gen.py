@@ -139,6 +139,7 @@ class Executor(BaseExampleGenExecutor):
             self._spans.describe(artifact)
         _LOG.info("corpus: %s; splits: %s; catalog: %s", *(summary[part] for part in ("corpus", "splits", "catalog")))
         report.require_every_split(summary)
+        report.require_order(summary, data)
         report.write_report(summary, artifact.uri)
 
     def _write_examples(self, output_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """From the filtered corpus to the examples: the last Beam pipeline of the ExampleGen."""
 
 import heapq
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -74,7 +75,15 @@ def make_examples(
 
 
 def _split(sequence: Sequence, data: DataConfig) -> Split:
-    return split_items([item for _, item in sequence.events], data)
+    return split_items(_baskets(sequence, data), data)
+
+
+def _baskets(sequence: Sequence, data: DataConfig) -> list[list[str]]:
+    if data.ties == "basket":
+        return [
+            [item for _, item in events] for _, events in itertools.groupby(sequence.events, lambda event: event[0])
+        ]
+    return [[item] for _, item in sequence.events]
 
 
 class _CountItems(ItemCountingDoFn):
@@ -171,11 +180,27 @@ class _UserExamples(CountingDoFn):
             self._target_paths = target_paths
         for sequence in read_sequences(path):
             split = _split(sequence, self._data)
+            self._count_ties(sequence, split)
             features = all_values(self._data.user_features, sequence.cells)
-            for name, example in user_examples(sequence.user, split, features, self._targets).items():
+            starts = _basket_starts(_baskets(sequence, self._data))[: len(split.train)]
+            placed = {names.BASKET_START: starts} if self._data.ties == "basket" else {}
+            for name, example in user_examples(sequence.user, split, features, self._targets, placed).items():
                 self.counts[f"{name}/users"] += 1
                 self.counts[f"{name}/targets"] += len(getattr(split, name))
                 yield TaggedOutput(name, example)
+
+    def _count_ties(self, sequence: Sequence, split: Split) -> None:
+        times = [time for time, _ in sequence.events]
+        tied = [earlier == later for earlier, later in itertools.pairwise(times)]
+        self.counts["ties/neighbours"] += sum(tied)
+        self.counts["ties/pairs"] += len(tied)
+        self.counts["ties/tests"] += bool(split.test) and tied[-len(split.test)]
+
+
+def _basket_starts(baskets: list[list[str]]) -> list[int]:
+    """Returns for each item the place of its basket's first item among the user's items."""
+    firsts = itertools.accumulate(map(len, baskets), initial=0)
+    return [first for first, basket in zip(firsts, baskets, strict=False) for _ in basket]
 
 
 def _read_targets(paths: list[str]) -> _TargetFacts:

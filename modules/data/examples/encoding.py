@@ -1,6 +1,7 @@
 """tf.Examples of the four splits."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import tensorflow as tf
 
@@ -40,6 +41,7 @@ def user_examples(
     split: Split,
     user_features: Mapping[str, Values],
     targets: Mapping[str, Mapping[str, list[bytes]]],
+    placed: Mapping[str, list[int]] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Returns one user's serialized examples by split; a split without targets has none.
 
@@ -48,6 +50,7 @@ def user_examples(
       split: the user's items.
       user_features: values of the user's side features.
       targets: item -> slice feature -> the item's values.
+      placed: features of the train split's example that hold a number for each of its targets.
     """
     common = {
         names.USER_ID: encode([user]),
@@ -55,7 +58,7 @@ def user_examples(
         **user_features,
     }
     examples = {
-        names.TRAIN: make_example({**common, names.TARGET: encode(split.train)}),
+        names.TRAIN: make_example({**common, names.TARGET: encode(split.train), **placed}),
     }
     held_out = {
         names.VALID: (split.train, split.valid),

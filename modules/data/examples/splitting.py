@@ -14,28 +14,33 @@ class Split(NamedTuple):
     test: list[str]
 
 
-def split_items(items: list[str], data: DataConfig) -> Split:
-    """Cuts a user's items (in time order) by the protocol `data.task`.
+def split_items(baskets: list[list[str]], data: DataConfig) -> Split:
+    """Cuts a user's items by the protocol `data.task`, and never within a basket.
 
-    A user with fewer than three items only trains. Otherwise:
-      sequential: the last tests, the one before validates.
+    A user with fewer than three baskets only trains. Otherwise:
+      sequential: the last basket tests, the one before validates.
       general: `valid_fraction` and what remains of 1 for the test, each rounded down but at least
-        one item; everything else trains, at least one item.
+        one basket; everything else trains, at least one basket.
 
     Args:
-      items: oldest first.
+      baskets: oldest first; of one item each where items do not come together.
       data: the settings.
     """
-    count = len(items)
+    count = len(baskets)
     if count < 3:
-        return Split(items, [], [])
+        return Split(_joined(baskets), [], [])
     if data.task == "sequential":
-        return Split(items[:-2], items[-2:-1], items[-1:])
+        return Split(_joined(baskets[:-2]), baskets[-2], baskets[-1])
     test_fraction = 1 - data.train_fraction - data.valid_fraction
     valid = min(_share(count, data.valid_fraction), count - 2)
     test = min(_share(count, test_fraction), count - 1 - valid)
     train = count - valid - test
-    return Split(items[:train], items[train : train + valid], items[train + valid :])
+    parts = baskets[:train], baskets[train : train + valid], baskets[train + valid :]
+    return Split(*map(_joined, parts))
+
+
+def _joined(baskets: list[list[str]]) -> list[str]:
+    return [item for basket in baskets for item in basket]
 
 
 def _share(count: int, fraction: float) -> int:

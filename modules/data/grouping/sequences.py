@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from modules.data.grouping.counting import ItemCountingDoFn
+from modules.data.grouping.order import tie_break
 from modules.data.grouping.shards import read_shard, write_shard
 from modules.data.grouping.spills import Shard, read_segments
 
@@ -13,7 +14,7 @@ ROWS, CELLS = "rows", "cells"
 SEQUENCES = "sequences"
 
 Event = tuple[float, str]
-"""(time, item); sorts by time, then by item."""
+"""(time, item)."""
 
 
 class Sequence(NamedTuple):
@@ -30,11 +31,11 @@ def read_sequences(path: str) -> Iterator[Sequence]:
         yield Sequence(*line)
 
 
-def first_of_each_item(events: Iterable[Event]) -> list[Event]:
-    """Returns the events in order, of each item only the earliest."""
+def first_of_each_item(user: str, events: Iterable[Event], seed: int) -> list[Event]:
+    """Returns a user's events in order, of each item only the earliest; see `tie_break` on equal times."""
     seen: set[str] = set()
     kept = []
-    for time, item in sorted(events):
+    for time, item in sorted(events, key=lambda event: (event[0], tie_break(user, event[1], seed))):
         if item not in seen:
             seen.add(item)
             kept.append((time, item))
@@ -42,7 +43,16 @@ def first_of_each_item(events: Iterable[Event]) -> list[Event]:
 
 
 class GroupByUser(ItemCountingDoFn):
-    """Turns a `Shard` of rows into the path of a shard of `Sequence`s; emits facts and the counts of items beside."""
+    """Turns a `Shard` of rows into the path of a shard of `Sequence`s; emits facts and the counts of items beside.
+
+    Args:
+      folder: where the files are written.
+      seed: of the order of equal times.
+    """
+
+    def __init__(self, folder: str, seed: int) -> None:
+        super().__init__(folder)
+        self._seed = seed
 
     def process(self, shard: Shard) -> Iterator[Any]:
         yield from write_shard(self._folder, SEQUENCES, self._sequences(shard))
@@ -56,7 +66,7 @@ class GroupByUser(ItemCountingDoFn):
         for user, row in read_segments(shard, CELLS):
             cells[user] = min(row, cells.get(user, row))
         for user, events in rows.items():
-            kept = first_of_each_item(events)
+            kept = first_of_each_item(user, events, self._seed)
             self.counts["sequences/duplicates"] += len(events) - len(kept)
             self.counts["sequences/users"] += 1
             self.counts["sequences/interactions"] += len(kept)

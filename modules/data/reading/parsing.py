@@ -104,7 +104,7 @@ class ParseTable(CountingDoFn):
 class ParseInteractions(ParseTable):
     """Emits (user, (time, item)) of the rows rated high enough.
 
-    `time` is the timestamp; where there is none, the place of the row in the files stands for it.
+    `time` is the timestamp; where there is none, the place of the row in the files under `data.order: file`, else 0.
     Under the tags "items" and "users", (id, ((empty cells, time), cells)) of side features that
     stand in the interactions' rows.
     """
@@ -120,7 +120,7 @@ class ParseInteractions(ParseTable):
         if row is None:
             self.counts["interactions/ignored"] += 1
             return
-        time = place(line.file, line.offset) if row.timestamp is None else row.timestamp
+        time = self._place_or_none(line) if row.timestamp is None else row.timestamp
         if self._items:
             yield TaggedOutput("items", side_row(row.item, time, row.item_side))
         if self._users:
@@ -130,6 +130,9 @@ class ParseInteractions(ParseTable):
             self.counts["interactions/low"] += 1
         else:
             yield row.user, (time, row.item)
+
+    def _place_or_none(self, line: Line) -> float:
+        return place(line.file, line.offset) if self._source.data.order == "file" else 0.0
 
 
 class ParseRows(ParseTable):

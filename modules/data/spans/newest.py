@@ -16,6 +16,7 @@ from modules.data.examples.encoding import encode, make_example
 from modules.data.examples.side_features import all_values
 from modules.data.examples.slices import length_band
 from modules.data.facts import FACTS, write_facts
+from modules.data.grouping.order import tie_break
 from modules.data.grouping.spills import Shard, SpillRows, cut_into_shards, read_segments
 from modules.data.reading import files
 from modules.data.reading.parsing import ParseRows, ReadLines
@@ -80,7 +81,7 @@ def _examples(shard: Shard, data: DataConfig) -> Iterator[bytes]:
 
 
 def _example(user: str, rows: Iterable[Interaction], data: DataConfig) -> bytes:
-    events = sorted(rows, key=lambda row: (row.timestamp or 0.0, row.item))
+    events = sorted(rows, key=lambda row: (row.timestamp or 0.0, tie_break(user, row.item, data.seed)))
     features = {
         names.USER_ID: encode([user]),
         names.USER_ACTIVITY: encode([length_band(len(events))]),

@@ -2,6 +2,7 @@
 
 import collections
 import fractions
+import hashlib
 import math
 from typing import Any, NamedTuple
 
@@ -44,8 +45,13 @@ def sequences_of(rows: list[Row], data: DataConfig) -> dict[str, list[str]]:
         first = kept
     events = collections.defaultdict(list)
     for (user, item), time in first.items():
-        events[user].append((time, item))
-    return {user: [item for _, item in sorted(of_user)] for user, of_user in events.items()}
+        events[user].append((time, _shuffled(user, item, data.seed), item))
+    return {user: [item for *_, item in sorted(of_user)] for user, of_user in events.items()}
+
+
+def _shuffled(user: str, item: str, seed: int) -> str:
+    """Returns what orders equal times: hexadecimal digits of one length order as their numbers do."""
+    return hashlib.blake2b(f"{seed}\0{user}\0{item}".encode(), digest_size=8).hexdigest()
 
 
 def cut(items: list[str], data: DataConfig) -> tuple[list[str], list[str], list[str]]:

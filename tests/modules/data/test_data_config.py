@@ -46,3 +46,13 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message
 def test_the_configuration_survives_json() -> None:
     data = DataConfig(source="csv", path="x", item_features={"a": {"column": "A"}})
     assert DataConfig.model_validate_json(data.model_dump_json()) == data
+
+
+def test_a_sequence_needs_an_order() -> None:
+    no_time = {"source": "csv", "columns": {"timestamp": None}}
+    with pytest.raises(ValueError, match=r"`order` must be 'file' for the sequential task .* Received: 'time'"):
+        DataConfig(**no_time)
+    assert DataConfig(**no_time, task="general").order == "time"
+    assert DataConfig(**no_time, order="file").task == "sequential"
+    with pytest.raises(ValueError, match=r"`order` must be 'time' unless `columns.timestamp` is null"):
+        DataConfig(source="csv", order="file")

@@ -1,5 +1,6 @@
 """The Beam pipelines against a plain-Python reference, and on rows that cannot be read."""
 
+import collections
 import csv
 import gzip
 import random
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.data.config import DataConfig
+from modules.data.config import Columns, DataConfig
 from tests.modules.data import reference
 from tests.modules.data.beam_runs import Result, corpus_of, run
 from tests.modules.data.reference import Row
@@ -125,12 +126,49 @@ def test_without_timestamps_the_order_of_files_and_rows_counts(tmp_path: Path) -
         source="csv",
         path=str(tmp_path / "*.csv"),
         columns={"timestamp": None},
+        order="file",
         min_user_interactions=1,
         min_item_interactions=1,
     )
     result = run(data, tmp_path / "out")
     assert result.examples["test"][0]["history"] == [b"d", b"c", b"b", b"e"]
     assert result.report["corpus"]["first"] is None
+
+
+def test_without_timestamps_the_general_task_splits_at_random(tmp_path: Path) -> None:
+    lines = [f"u{user},i{item:02}," for user in range(200) for item in range(10)]
+    data = plain_csv(tmp_path / "rows.csv", lines).model_copy(
+        update={"task": "general", "columns": Columns(timestamp=None)}
+    )
+    result = run(data, tmp_path / "out")
+    tests = collections.Counter(example["target"][0] for example in result.examples["test"])
+    # Of ten items each tests one in ten users: 20 of 200, give or take four standard deviations of 4.2.
+    assert len(tests) == 10
+    assert all(abs(count - 20) < 17 for count in tests.values())
+    assert run(data.model_copy(update={"seed": 18}), tmp_path / "other").examples != result.examples
+
+
+def test_equal_times_are_neither_in_the_order_of_ids_nor_of_the_file(tmp_path: Path) -> None:
+    lines = [f"u{user},i{item:02},{item // 5}" for user in range(200) for item in range(10)]
+    data = plain_csv(tmp_path / "rows.csv", lines)
+    result = run(data, tmp_path / "out")
+    tests = collections.Counter(example["target"][0] for example in result.examples["test"])
+    # The last of five items of the second time, at random: 40 of 200 each, give or take four deviations of 5.7.
+    assert set(tests) == {f"i{item:02}".encode() for item in range(5, 10)}
+    assert all(abs(count - 40) < 23 for count in tests.values())
+    assert result.report["ties"] == {"neighbours": 8 / 9, "tests": 1.0}
+
+
+def test_baskets_are_cut_by_no_split(tmp_path: Path) -> None:
+    baskets = ["ab", "c", "de", "fgh"]
+    lines = [f"u,{item},{time}" for time, basket in enumerate(baskets) for item in basket]
+    data = plain_csv(tmp_path / "rows.csv", lines).model_copy(update={"ties": "basket"})
+    examples = run(data, tmp_path / "out").examples
+    (train,), (valid,), (test,) = (examples[split] for split in ("train", "valid", "test"))
+    assert sorted(train["target"]) == [b"a", b"b", b"c"]
+    assert train["basket_start"] == [0, 0, 2]
+    assert (sorted(valid["history"]), sorted(valid["target"])) == ([b"a", b"b", b"c"], [b"d", b"e"])
+    assert (len(test["history"]), sorted(test["target"])) == (5, [b"f", b"g", b"h"])
 
 
 def test_bad_rows_are_set_aside_counted_and_sampled(tmp_path: Path) -> None:

@@ -247,3 +247,12 @@ def test_a_feature_nobody_has_is_a_table_of_nothing(tmp_path: Path) -> None:
     train = tiny.write_records(tmp_path / "train.gz", [{"user": [1], "target": [1]}])
     corpus = read_corpus([catalog], [train], {"items": 1, "users": 1, "item_colour": 0})
     np.testing.assert_array_equal(corpus.item_features["item_colour"].values, [[0], [0]])
+
+
+def test_items_of_a_basket_are_no_history_of_each_other() -> None:
+    items = tf.ragged.constant([[1, 2, 3, 4, 5], [6, 7]], dtype=tf.int64)
+    starts = tf.ragged.constant([[0, 0, 2, 2, 4], [0, 0]], dtype=tf.int64)
+    windows = expand_windows(items, "sequential", 3, starts)
+    assert windows.positives.numpy().tolist() == [3, 4, 5]
+    assert windows.history.numpy().tolist() == [[0, 1, 2], [0, 1, 2], [2, 3, 4]]
+    assert windows.rows.numpy().tolist() == [0, 0, 0]

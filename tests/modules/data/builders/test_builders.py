@@ -302,7 +302,7 @@ def test_the_tfds_source_is_found_where_the_fingerprint_looks(tmp_path: Path) ->
 
 
 def test_without_a_time_the_order_of_the_records_counts(tmp_path: Path) -> None:
-    data = prepared(tmp_path, **CORE, columns={"timestamp": None})
+    data = prepared(tmp_path, **CORE, columns={"timestamp": None}, order="file")
     (first, *_) = run(data, tmp_path / "a").examples["test"]
     assert first["history"] == [f"i{n}".encode() for n in range(5)]
 
@@ -331,6 +331,7 @@ def test_several_values_make_one_cell_and_numbers_are_ids(tmp_path: Path) -> Non
         path=str(tmp_path),
         dataset="foreign:2.0.0",
         columns={"user": "user", "item": "film", "timestamp": None, "title": "tags"},
+        order="file",
         min_user_interactions=1,
         min_item_interactions=1,
     )

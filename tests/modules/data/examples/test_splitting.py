@@ -8,7 +8,7 @@ from modules.data.examples.splitting import split_items
 
 def cut(count: int, **settings: object) -> tuple[int, int, int]:
     items = [str(number) for number in range(count)]
-    split = split_items(items, DataConfig(**settings))
+    split = split_items([[item] for item in items], DataConfig(**settings))
     assert split.train + split.valid + split.test == items
     return len(split.train), len(split.valid), len(split.test)
 
