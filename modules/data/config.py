@@ -1,5 +1,6 @@
 """What is read, how it is filtered, and how it is split."""
 
+import datetime
 import re
 from typing import Literal
 
@@ -72,7 +73,17 @@ class DataConfig(Section):
     user_features: dict[str, SideFeature] = {}
     """Side features of users, by the name they get in the examples."""
     task: Literal["sequential", "general"] = "sequential"
-    """Split protocol: leave-the-last-two-out, or 0.8/0.1/0.1 of each user's items by time."""
+    """What is learnt: what comes next, or what else belongs to a user's set."""
+    split: Literal["leave_one_out", "fractions", "date", "random"] | None = None
+    """Which items validate and test; None: `leave_one_out` for the sequential task, `fractions` for the general one.
+
+    `leave_one_out`: each user's last tests, the one before validates. `fractions`: each user's last, by
+    `train_fraction` and `valid_fraction`. `random`: the same shares at random; general task only. `date`: what came
+    from `valid_from` and `test_from` on, of all users alike, so that no model learns from the future."""
+    valid_from: datetime.datetime | None = None
+    """Split by date: when validation begins, as 2024-05-01 or 2024-05-01T12:00:00; UTC unless it says otherwise."""
+    test_from: datetime.datetime | None = None
+    """Split by date: when the test begins."""
     order: Literal["time", "file"] = "time"
     """What a user's items are ordered by. `file`: the rows stand in the order in which things happened; needed for the
     sequential task where `columns.timestamp` is null, and possible only there."""
@@ -92,9 +103,9 @@ class DataConfig(Section):
     min_item_interactions: int = pydantic.Field(10, ge=1)
     """k of the k-core on the items' side."""
     train_fraction: float = pydantic.Field(0.8, gt=0, lt=1)
-    """General task: share of each user's items that trains."""
+    """Splits `fractions` and `random`: share of each user's items that trains."""
     valid_fraction: float = pydantic.Field(0.1, gt=0, lt=1)
-    """General task: share of each user's items that validates; the rest tests."""
+    """Splits `fractions` and `random`: share of each user's items that validates; the rest tests."""
     max_bad_row_share: float = pydantic.Field(0.01, ge=0, le=1)
     """The run stops when more than this share of the rows cannot be read."""
     numeric_buckets: int = pydantic.Field(10, ge=2)
@@ -133,6 +144,38 @@ class DataConfig(Section):
                 "`task: general`."
             )
         return self
+
+    @pydantic.field_validator("valid_from", "test_from")
+    @classmethod
+    def _in_utc(cls, date: datetime.datetime | None) -> datetime.datetime | None:
+        return date.replace(tzinfo=datetime.timezone.utc) if date is not None and date.tzinfo is None else date
+
+    @pydantic.field_serializer("valid_from", "test_from")
+    def _as_text(self, date: datetime.datetime | None) -> str | None:
+        return None if date is None else date.isoformat()
+
+    @pydantic.model_validator(mode="after")
+    def _split_has_what_it_needs(self) -> "DataConfig":
+        dates = self.valid_from, self.test_from
+        told = f"Received: {', '.join(map(str, dates))} with split={self.split!r}."
+        if self.split != "date":
+            if dates != (None, None):
+                raise ValueError(f"`valid_from` and `test_from` must be left out unless `split` is 'date'. {told}")
+        elif None in dates or not self.valid_from < self.test_from:
+            raise ValueError(f"`valid_from` must be a date before `test_from` where `split` is 'date'. {told}")
+        elif self.columns.timestamp is None:
+            raise ValueError("`split` must not be 'date' where `columns.timestamp` is null. Received: 'date'.")
+        if self.split == "random" and self.task == "sequential":
+            raise ValueError(
+                "`split` must not be 'random' for the sequential task, whose histories come before their targets. "
+                "Received: 'random'."
+            )
+        return self
+
+    @property
+    def protocol(self) -> str:
+        """The split, also where `split` leaves it to the task."""
+        return self.split or ("leave_one_out" if self.task == "sequential" else "fractions")
 
     @pydantic.model_validator(mode="after")
     def _spans_can_be_told_apart(self) -> "DataConfig":

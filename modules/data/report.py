@@ -26,7 +26,7 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
       data: the settings.
       has_time: whether rows have timestamps.
     """
-    users = facts.get("train/users", 0)
+    users = facts.get("corpus/users", 0)
     items = facts.get("catalog/items", 0)
     splits = {
         split: {what: facts.get(f"{split}/{what}", 0) for what in ("users", "targets")}
@@ -36,6 +36,7 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
     return {
         "source": data.source,
         "task": data.task,
+        "split": data.protocol,
         "rows": {
             **_table(corpus.facts, "interactions"),
             "ignored": corpus.facts.get("interactions/ignored", 0),
@@ -60,6 +61,7 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
         if has_time
         else None,
         "splits": splits,
+        "cold_users": {split: facts.get(f"{split}/cold_users", 0) for split in (names.VALID, names.TEST)},
         "catalog": {
             "without_train_interactions": facts.get("catalog/cold", 0),
             "left_out": {"items": facts.get("catalog/left_out", 0), "samples": facts.get("sample/left_out", [])},
@@ -72,12 +74,20 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
 def require_every_split(report: dict[str, Any]) -> None:
     """Raises ValueError where a split has no users: there would be nothing to train or test on."""
     for name, split in report["splits"].items():
-        if not split["users"]:
+        if split["users"]:
+            continue
+        corpus = report["corpus"]
+        if report["split"] == "date":
             raise ValueError(
-                f"Split {name!r} is empty: of {report['corpus']['users']} users none has three or "
-                "more items, the least that leaves one to validate and one to test on. Read more "
-                "data, or lower `data.min_item_interactions` or `data.min_rating`."
+                f"Split {name!r} is empty: the {corpus['interactions']} interactions lie between {corpus['first']} and "
+                f"{corpus['last']}. Choose `data.valid_from` and `data.test_from` so that some come before both, "
+                "between them and after."
             )
+        raise ValueError(
+            f"Split {name!r} is empty: of {corpus['users']} users none has three or more items (or baskets), the least "
+            "that leaves one to validate and one to test on. Read more data, or lower `data.min_item_interactions` or "
+            "`data.min_rating`."
+        )
 
 
 def require_order(report: dict[str, Any], data: DataConfig) -> None:

@@ -13,7 +13,7 @@ from modules.data.config import DataConfig, SideFeature
 from modules.data.examples import slices
 from modules.data.examples.encoding import encode, item_example, user_examples
 from modules.data.examples.side_features import Values, all_values
-from modules.data.examples.splitting import Split, split_items
+from modules.data.examples.splitting import Split, split_events
 from modules.data.facts import FACTS, SAMPLES, CountingDoFn, JoinFacts, write_facts
 from modules.data.filtering import FilteredData
 from modules.data.grouping.counting import COUNTS, ItemCountingDoFn, counts_in
@@ -75,15 +75,7 @@ def make_examples(
 
 
 def _split(sequence: Sequence, data: DataConfig) -> Split:
-    return split_items(_baskets(sequence, data), data)
-
-
-def _baskets(sequence: Sequence, data: DataConfig) -> list[list[str]]:
-    if data.ties == "basket":
-        return [
-            [item for _, item in events] for _, events in itertools.groupby(sequence.events, lambda event: event[0])
-        ]
-    return [[item] for _, item in sequence.events]
+    return split_events(sequence.user, sequence.events, data)
 
 
 class _CountItems(ItemCountingDoFn):
@@ -180,13 +172,14 @@ class _UserExamples(CountingDoFn):
             self._target_paths = target_paths
         for sequence in read_sequences(path):
             split = _split(sequence, self._data)
+            self.counts["corpus/users"] += 1
             self._count_ties(sequence, split)
             features = all_values(self._data.user_features, sequence.cells)
-            starts = _basket_starts(_baskets(sequence, self._data))[: len(split.train)]
-            placed = {names.BASKET_START: starts} if self._data.ties == "basket" else {}
+            placed = {names.BASKET_START: list(split.train_starts)} if self._data.ties == "basket" else {}
             for name, example in user_examples(sequence.user, split, features, self._targets, placed).items():
                 self.counts[f"{name}/users"] += 1
                 self.counts[f"{name}/targets"] += len(getattr(split, name))
+                self.counts[f"{name}/cold_users"] += not split.train
                 yield TaggedOutput(name, example)
 
     def _count_ties(self, sequence: Sequence, split: Split) -> None:
@@ -194,13 +187,7 @@ class _UserExamples(CountingDoFn):
         tied = [earlier == later for earlier, later in itertools.pairwise(times)]
         self.counts["ties/neighbours"] += sum(tied)
         self.counts["ties/pairs"] += len(tied)
-        self.counts["ties/tests"] += bool(split.test) and tied[-len(split.test)]
-
-
-def _basket_starts(baskets: list[list[str]]) -> list[int]:
-    """Returns for each item the place of its basket's first item among the user's items."""
-    firsts = itertools.accumulate(map(len, baskets), initial=0)
-    return [first for first, basket in zip(firsts, baskets, strict=False) for _ in basket]
+        self.counts["ties/tests"] += bool(split.test) and [False, *tied][-len(split.test)]
 
 
 def _read_targets(paths: list[str]) -> _TargetFacts:

@@ -57,9 +57,9 @@ def user_examples(
         names.USER_ACTIVITY: encode([length_band(len(split.train))]),
         **user_features,
     }
-    examples = {
-        names.TRAIN: make_example({**common, names.TARGET: encode(split.train), **placed}),
-    }
+    examples = {}
+    if split.train:
+        examples[names.TRAIN] = make_example({**common, names.TARGET: encode(split.train), **placed})
     held_out = {
         names.VALID: (split.train, split.valid),
         names.TEST: (split.train + split.valid, split.test),

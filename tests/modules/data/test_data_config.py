@@ -1,5 +1,7 @@
 """What the data section of a configuration refuses."""
 
+import datetime
+import json
 from typing import Any
 
 import pydantic
@@ -56,3 +58,35 @@ def test_a_sequence_needs_an_order() -> None:
     assert DataConfig(**no_time, order="file").task == "sequential"
     with pytest.raises(ValueError, match=r"`order` must be 'time' unless `columns.timestamp` is null"):
         DataConfig(source="csv", order="file")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"split": "date"}, "`valid_from` must be a date before `test_from`"),
+        ({"split": "date", "valid_from": "2024-02-01", "test_from": "2024-02-01"}, "a date before `test_from`"),
+        ({"valid_from": "2024-02-01"}, "must be left out unless `split` is 'date'. Received: 2024-02-01"),
+        ({"split": "random"}, "`split` must not be 'random' for the sequential task"),
+        (
+            {
+                "split": "date",
+                "valid_from": "2024-01-01",
+                "test_from": "2024-02-01",
+                "columns": {"timestamp": None},
+                "order": "file",
+            },
+            "`split` must not be 'date' where `columns.timestamp` is null",
+        ),
+    ],
+)
+def test_splits_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=message):
+        DataConfig(**settings)
+
+
+def test_dates_are_in_utc_and_survive_json() -> None:
+    data = DataConfig(split="date", valid_from=datetime.date(2024, 5, 1), test_from="2024-05-01T06:00:00+02:00")
+    assert data.valid_from.timestamp() == 1714521600
+    assert data.test_from.timestamp() == 1714521600 + 4 * 3600
+    assert DataConfig.model_validate_json(data.model_dump_json()) == data
+    assert json.loads(json.dumps(data.model_dump())) == data.model_dump(mode="json")

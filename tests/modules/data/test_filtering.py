@@ -171,6 +171,27 @@ def test_baskets_are_cut_by_no_split(tmp_path: Path) -> None:
     assert (len(test["history"]), sorted(test["target"])) == (5, [b"f", b"g", b"h"])
 
 
+def test_by_date_no_user_trains_on_what_came_after(tmp_path: Path) -> None:
+    times = {"old": [0, 10, 20, 30], "new": [20, 25, 40], "late": [35], "early": [1, 2]}
+    lines = [f"{user},i{place},{time}" for user, of_user in times.items() for place, time in enumerate(of_user)]
+    dates = {"valid_from": "1970-01-01T00:00:20", "test_from": "1970-01-01T00:00:30"}
+    data = DataConfig(**plain_csv(tmp_path / "rows.csv", lines).model_dump() | dates | {"split": "date"})
+    result = run(data, tmp_path / "out")
+    users = {name: [example["user_id"][0] for example in result.examples[name]] for name in ("train", "valid", "test")}
+    assert {name: sorted(ids) for name, ids in users.items()} == {
+        "train": [b"early", b"old"],
+        "valid": [b"new", b"old"],
+        "test": [b"late", b"new", b"old"],
+    }
+    test = {example["user_id"][0]: example for example in result.examples["test"]}
+    assert (test[b"old"]["history"], test[b"old"]["target"]) == ([b"i0", b"i1", b"i2"], [b"i3"])
+    assert (test[b"new"]["history"], test[b"new"]["user_activity"]) == ([b"i0", b"i1"], [b"0"])
+    assert "history" not in test[b"late"]
+    assert result.report["corpus"]["users"] == 4
+    assert result.report["cold_users"] == {"valid": 1, "test": 2}
+    assert result.report["split"] == "date"
+
+
 def test_bad_rows_are_set_aside_counted_and_sampled(tmp_path: Path) -> None:
     good = [f"u{user},i{item},{item}" for user in range(3) for item in range(4)]
     bad = ["u0,i9", "u0,i9,1,1", ",i9,1", "u0,,1", "u0,i9,soon", '"u0,i9,1', "u0,i8,later", "u7,i"]

@@ -18,13 +18,16 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("empty", ["valid", "test"])
 def test_an_empty_split_is_refused(empty: str) -> None:
-    summary = {"corpus": {"users": 3}, "splits": SPLITS | {empty: {"users": 0, "targets": 0}}}
+    corpus = {"users": 3, "interactions": 18, "first": "2024-01-01", "last": "2024-02-01"}
+    summary = {"split": "fractions", "corpus": corpus, "splits": SPLITS | {empty: {"users": 0, "targets": 0}}}
     with pytest.raises(ValueError, match=f"Split '{empty}' is empty: of 3 users none has three"):
         report.require_every_split(summary)
+    with pytest.raises(ValueError, match=f"Split '{empty}' is empty: the 18 .* lie between 2024-01-01 and 2024-02-01"):
+        report.require_every_split(summary | {"split": "date"})
 
 
 def test_full_splits_are_fine() -> None:
-    report.require_every_split({"splits": SPLITS})
+    report.require_every_split({"split": "date", "splits": SPLITS})
 
 
 def test_a_random_order_is_not_learnt_from(caplog: pytest.LogCaptureFixture) -> None:
