@@ -30,7 +30,7 @@ class Calls:
 
         Args:
           model: the model's name, as the client gives it.
-          api: "Predict", "Classify" or "Regress".
+          api: "predict" of REST, "Predict" of gRPC, and so on: the label in the metrics.
           entrypoint: "REST" or "GRPC".
 
         Raises:

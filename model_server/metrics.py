@@ -1,9 +1,12 @@
 """Request counts and latencies under TF Serving's metric names, in Prometheus' text format."""
 
+import re
 import threading
 from collections import Counter
 
 import prometheus_client
+
+from model_server.errors import Code
 
 CONTENT_TYPE = "text/plain"
 
@@ -11,6 +14,7 @@ _COUNT = ":tensorflow:serving:request_count"
 _LATENCY = ":tensorflow:serving:request_latency"
 # 10 microseconds and up by a factor of 1.8: TF Serving's 33 buckets, to about twenty minutes.
 _BUCKETS = tuple(10 * 1.8**exponent for exponent in range(33))
+_BOUND = re.compile(rb'le="([0-9.e+]+)"')
 
 
 class Metrics:
@@ -35,14 +39,15 @@ class Metrics:
 
         Args:
           model: the model's name; must be one that is served, since each name is kept for ever.
-          api: "Predict", "Classify" or "Regress".
+          api: "predict" of REST, "Predict" of gRPC, and so on.
           entrypoint: "REST" or "GRPC".
           status: the name of the status code.
-          seconds: how long it took.
+          seconds: how long it took; the latency is that of the calls that were answered.
         """
         with self._lock:
             self._counts[model, status] += 1
-        self._latency.labels(model, api, entrypoint).observe(seconds * 1e6)
+        if status == Code.OK.name:
+            self._latency.labels(model, api, entrypoint).observe(seconds * 1e6)
 
     def text(self) -> bytes:
         """Returns the page Prometheus reads."""
@@ -53,7 +58,11 @@ class Metrics:
         lines += [
             f'{_COUNT}{{model_name="{_escape(model)}",status="{status}"}} {count}' for (model, status), count in counts
         ]
-        return "\n".join(lines).encode() + b"\n" + prometheus_client.generate_latest(self._registry)
+        # The client library writes bounds with a point and all digits, TF Serving with six digits at most.
+        latency = _BOUND.sub(
+            lambda bound: b'le="%g"' % float(bound[1]), prometheus_client.generate_latest(self._registry)
+        )
+        return "\n".join(lines).encode() + b"\n" + latency
 
 
 def _escape(value: str) -> str:

@@ -10,8 +10,11 @@ from tensorflow.python.framework import op_def_registry
 from tensorflow.python.saved_model import loader_impl
 
 from model_server.errors import Code, ServingError, not_found
+from model_server.forms.json_print import to_text
 
 SERVE_TAG = "serve"
+# TensorFlow cannot raise its own error where the message quotes bytes that are not UTF-8.
+RUNTIME_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 
 _SCANN_PREFIX = "Scann>"
 _logger = logging.getLogger(__name__)
@@ -56,9 +59,9 @@ def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.Config
     try:
         with session.graph.as_default():
             loader.load(session, [SERVE_TAG])
-    except tf.errors.OpError as error:
+    except RUNTIME_ERRORS as error:
         session.close()
-        raise from_op_error(error) from None
+        raise from_runtime_error(error) from None
     except Exception as error:
         session.close()
         raise ServingError(Code.UNKNOWN, f"{type(error).__name__}: {error}") from error
@@ -70,22 +73,26 @@ def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.Config
     return LoadedModel(session, signatures, missing_ops)
 
 
-def from_op_error(error: tf.errors.OpError) -> ServingError:
-    """Returns TensorFlow's error as one to tell the client."""
+def from_runtime_error(error: tf.errors.OpError | UnicodeDecodeError) -> ServingError:
+    """Returns one of `RUNTIME_ERRORS` as one to tell the client."""
+    if isinstance(error, UnicodeDecodeError):
+        # The message is whole, its code is lost: what quotes such bytes complains of them.
+        return ServingError(Code.INVALID_ARGUMENT, to_text(error.object))
     return ServingError(Code(error.error_code), str(error.message))
 
 
 def _open(path: str) -> loader_impl.SavedModelLoader:
-    names = ("saved_model.pb", "saved_model.pbtxt")
-    if not any(tf.io.gfile.exists(f"{path}/{name}") for name in names):
+    forms = {"saved_model.pb": "binary", "saved_model.pbtxt": "text"}
+    name = next((name for name in forms if tf.io.gfile.exists(f"{path}/{name}")), None)
+    if name is None:
         raise not_found(
             "Specified file path does not appear to contain a SavedModel bundle "
             f"(should have a file called `saved_model.pb`)\nSpecified file path: {path}"
         )
     try:
         return loader_impl.SavedModelLoader(path)
-    except OSError:
-        raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/saved_model.pb as binary proto") from None
+    except (OSError, UnicodeDecodeError):
+        raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/{name} as {forms[name]} proto") from None
 
 
 def _ops(meta_graph: meta_graph_pb2.MetaGraphDef) -> set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from model_server.errors import invalid_argument, not_found
+from model_server.errors import ServingError, invalid_argument, not_found
 from model_server.models import saved_model
 
 _FUNCTION_NAME = re.compile(r"[\w.\-/]+")
@@ -68,7 +68,7 @@ class Servable:
         run = self._callables.get(signature_name) or self._make_callable(signature_name)
         try:
             outputs = run(*(inputs[name] for name in sorted(inputs)))
-        except tf.errors.OpError as error:
+        except saved_model.RUNTIME_ERRORS as error:
             raise self._explain(error) from None
         arrays = map(_as_array, outputs)
         return dict(zip(sorted(signature.outputs), arrays, strict=True))
@@ -96,16 +96,17 @@ class Servable:
                 # The public `Session.run` takes thrice as long and rewrites the runtime's messages.
                 try:
                     self._callables[signature_name] = self._session._make_callable_from_options(options)
-                except tf.errors.OpError as error:
+                except saved_model.RUNTIME_ERRORS as error:
                     raise self._explain(error) from None
             return self._callables[signature_name]
 
-    def _explain(self, error: tf.errors.OpError) -> Exception:
+    def _explain(self, error: tf.errors.OpError | UnicodeDecodeError) -> ServingError:
         """Names the missing op where the runtime misses a function that was left out for it."""
-        for word in _FUNCTION_NAME.findall(str(error.message)) if self._missing_ops else ():
+        failure = saved_model.from_runtime_error(error)
+        for word in _FUNCTION_NAME.findall(failure.message) if self._missing_ops else ():
             if word in self._missing_ops:
                 return not_found(self._missing_ops[word])
-        return saved_model.from_op_error(error)
+        return failure
 
 
 def _as_array(value: np.ndarray | np.generic | bytes) -> np.ndarray:

@@ -19,7 +19,7 @@ _ENTRYPOINT = "REST"
 _JSON = "application/json"
 _VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(
-    rf"/v1/models/(?P<name>[^/:]+){_VERSION_OR_LABEL}:(?P<verb>classify|regress|predict)",
+    rf"/v1/models/(?P<name>[^/:]+){_VERSION_OR_LABEL}:(?P<verb>(?-i:classify|regress|predict))",
     re.IGNORECASE,
 )
 _MODEL = re.compile(
@@ -105,20 +105,20 @@ class RestApi:
         version = int(digits or 0) if found["version"] else None
         name, label = _decoded(found["name"]), _decoded(found["label"])
         if call:
-            return Call(name, version, label, call["verb"].lower())  # type: ignore[arg-type]  # the pattern has the verb
+            return Call(name, version, label, call["verb"])  # type: ignore[arg-type]  # the pattern has the verb
         return self._describe(name, version, label, bool(model["metadata"]))
 
     def run(self, call: Call, body: bytes) -> Answer:
         """Runs a call to a model; blocks until the model has answered."""
         try:
-            with self._calls.counted(call.name, call.verb.capitalize(), _ENTRYPOINT):
+            with self._calls.counted(call.name, call.verb, _ENTRYPOINT):
                 return Answer(200, json_print.to_bytes(self._run(call, body)))
         except ServingError as error:
             return error_answer(error)
 
     def count(self, call: Call, code: Code) -> None:
         """Counts a call that does not come to run."""
-        self._calls.count(call.name, call.verb.capitalize(), _ENTRYPOINT, code)
+        self._calls.count(call.name, call.verb, _ENTRYPOINT, code)
 
     def _run(self, call: Call, body: bytes) -> str:
         try:

@@ -40,6 +40,17 @@ def save_linear(path: str, slope: float = 0.5, offset: float = 2.0) -> None:
         builder.save()
 
 
+def save_twice_filled_table(path: str, key: bytes) -> None:
+    """A table whose filling fails: `key` has two values."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        initializer = tf.lookup.KeyValueTensorInitializer([key, key], [1, 2], tf.string, tf.int64)
+        tf.lookup.StaticHashTable(initializer, 0)
+        builder = v1.saved_model.builder.SavedModelBuilder(path)
+        builder.add_meta_graph_and_variables(session, ["serve"], main_op=v1.tables_initializer())
+        builder.save()
+
+
 def save_list(path: str) -> None:
     """Three items for a user: the first of the history, else "none"; strings and floats out."""
 

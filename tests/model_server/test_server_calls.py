@@ -103,7 +103,8 @@ def test_signature_without_inputs(client: Client):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/V1/MODELS/half_plus_two:PREDICT", 200),
+        ("POST", "/V1/MODELS/half_plus_two:predict", 200),
+        ("POST", "/v1/models/half_plus_two:Predict", 400),
         ("POST", "/v1/models/half_plus_two:predict?a=b", 400),
         ("GET", "/v1/models/half_plus_two?a=b", 404),
         ("GET", "/v1/models/%FF%00", 404),

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from model_server.errors import Code, ServingError
+from model_server.models.saved_model import load
 from tests.model_server import saved_models, server_process
 from tests.model_server.grpc_client import predict, predict_request, status_of
 from tests.model_server.server_process import Client, wait_until
@@ -83,6 +85,36 @@ def test_ids_that_are_not_utf8_come_back_as_they_are(client: Client, channel: gr
     assert b'"\xff\xfe:\xc3"' in reply.body
     found = predict(channel, "rec", {"user_id": [b"\xff\xfe"], "history": [[b"\xc3"]]})
     assert found["item_id"][0][0] == b"\xff\xfe:\xc3"
+
+
+# What TensorFlow's message quotes goes out as it came in, as in TF Serving.
+@pytest.mark.parametrize("flags", [(), ("--enable_batching=true",)])
+def test_error_that_quotes_bytes_that_are_not_utf8(
+    flags: tuple[str, ...], models: pathlib.Path, tmp_path: pathlib.Path
+):
+    body = b'{"signature_name":"regress_x_to_y","instances":[{"b64":"//4="}]}'
+    with server_process.serving(tmp_path / "log", "--model", f"m={models}/half_plus_two", *flags) as server:
+        reply = post(server.client, "m", body)
+    assert reply.status == 400
+    assert b"Could not parse example input, value: '\xff\xfe'" in reply.body
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_table_that_cannot_be_filled_is_told_in_its_own_words(tmp_path: pathlib.Path):
+    saved_models.save_twice_filled_table(f"{tmp_path}/1", key=b"\xff")
+    with pytest.raises(ServingError) as caught:
+        load(f"{tmp_path}/1")
+    assert caught.value.code == Code.INVALID_ARGUMENT
+    assert "different value for same key. Key \udcff has 1 and trying to add value 2" in caught.value.message
+
+
+@pytest.mark.parametrize(("name", "form"), [("saved_model.pb", "binary"), ("saved_model.pbtxt", "text")])
+def test_saved_model_that_cannot_be_read_is_named(name: str, form: str, tmp_path: pathlib.Path):
+    (tmp_path / name).write_bytes(b"\xff torn")
+    with pytest.raises(ServingError) as caught:
+        load(str(tmp_path))
+    assert caught.value.code == Code.DATA_LOSS
+    assert caught.value.message == f"Can't parse {tmp_path}/{name} as {form} proto"
 
 
 def test_version_deleted_while_it_serves_goes_on_in_memory_until_replaced(

@@ -245,3 +245,13 @@ def test_calls_are_counted_as_grpc(client: Client, channel: grpc.Channel):
     predict(channel, "half_plus_two", X)
     page = client.send("GET", "/monitoring/prometheus/metrics").body.decode()
     assert 'request_latency_count{API="Predict",entrypoint="GRPC",model_name="half_plus_two"}' in page
+
+
+def test_quoted_bytes_that_are_not_utf8_are_the_clients_fault(
+    prediction: prediction_service_pb2_grpc.PredictionServiceStub,
+):
+    request = predict_request("half_plus_two", {"inputs": [b"\xff\xfe"]}, signature="regress_x_to_y")
+    code, message = status_of(prediction.Predict, request)
+    assert code == "INVALID_ARGUMENT"
+    # gRPC's texts are UTF-8.
+    assert message.startswith("Could not parse example input, value: '??'")

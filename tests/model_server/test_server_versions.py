@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from model_server.metrics import Metrics
 from tests.model_server import saved_models
 from tests.model_server.server_process import Client, Server, wait_until
 
@@ -161,3 +162,14 @@ def test_metrics_count_calls_under_their_status(client: Client):
     client.call("anyone_could_make_this_up:predict", instances=[1.0])
     after = count("rec", "OK"), count("rec", "INVALID_ARGUMENT"), count("", "NOT_FOUND")
     assert after == (before[0] + 1, before[1] + 1, before[2] + 1)
+
+
+def test_latency_is_that_of_the_calls_that_were_answered():
+    metrics = Metrics()
+    metrics.record("m", "predict", "REST", "INVALID_ARGUMENT", 1.0)
+    assert b"request_latency_count{" not in metrics.text()
+    metrics.record("m", "predict", "REST", "OK", 15e-6)
+    page = metrics.text().decode()
+    labels = 'API="predict",entrypoint="REST"'
+    for bound, count in {"10": 0, "18": 1, "32.4": 1, "188.957": 1, "+Inf": 1}.items():
+        assert f'_bucket{{{labels},le="{bound}",model_name="m"}} {count}.0\n' in page
