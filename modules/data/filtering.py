@@ -10,22 +10,22 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import apache_beam as beam
 
 from modules.data.config import DataConfig
-from modules.data.facts import FACTS, read_facts, write_facts
+from modules.data.facts import FACTS, joined, read_facts, write_facts
 from modules.data.grouping.counting import COUNTS
 from modules.data.grouping.kcore import Counted, core_round
 from modules.data.grouping.sequences import CELLS, ROWS, SEQUENCES, GroupByUser
 from modules.data.grouping.shards import EachShard
 from modules.data.grouping.spills import Spill, SpillRows, SpillSmallest, as_spills, cut_into_shards
-from modules.data.reading import files, parsing
-from modules.data.reading.bad_rows import require_readable
-from modules.data.reading.parsing import ReadLines
-from modules.data.reading.rows import Layout
+from modules.data.reading import conversion, dates, files, parsing
+from modules.data.reading.bad_rows import INTERACTIONS, require_readable
+from modules.data.reading.conversion import Converted
+from modules.data.reading.parsing import EachPart
 from modules.data.sources.base import ITEMS, USERS, Source
 
 _LOG = logging.getLogger(__name__)
@@ -78,13 +78,16 @@ def filter_interactions(
     """
     path = os.path.join(input_base, pattern) if isinstance(pattern, str) else pattern
     facts_path = os.path.join(folder, "facts-0.json")
+    tables = _convert(source, input_base, path, folder)
     with make_pipeline() as pipeline:
-        counted, facts = _read(pipeline, source, input_base, path, folder)
+        counted, facts = _read(pipeline, source, tables, folder)
         facts += _rounds(counted, 0, _FIRST_ROUNDS, source.data, folder)
         write_facts(facts, facts_path)
-    reading = last = read_facts(facts_path)
+    last = read_facts(facts_path)
+    reading = joined([last, *(table.facts for table in tables.values())])
     _log_reading(reading)
-    require_readable(reading, path, source.data.max_bad_row_share)
+    require_readable(reading, path, source.data)
+    dates.require_known(reading, source.data)
     rounds = _rounds_in(reading, 0, _FIRST_ROUNDS)
     while rounds[-1]["interactions"]:
         last = _more_rounds(make_pipeline, last, len(rounds), source.data, folder)
@@ -102,21 +105,40 @@ def filter_interactions(
     )
 
 
+def _convert(source: Source, input_base: str, path: files.Patterns, folder: str) -> dict[str, Converted]:
+    """Returns what is read as Parquet, by table."""
+    tables = source.side_tables(input_base)
+    inline = _inline(source, tables)
+    wanted = source.columns_read(items=inline[ITEMS], users=inline[USERS])
+    converted = {INTERACTIONS: source.convert(path, wanted, folder)}
+    for kind, table in tables.items():
+        if _wanted(source)[kind]:
+            columns = source.side_columns_read(kind, table)
+            converted[kind] = conversion.convert(kind, files.matching(table.path), table.layout, columns, folder)
+    return converted
+
+
+def _wanted(source: Source) -> dict[str, bool]:
+    return {ITEMS: source.wants_items, USERS: source.wants_users}
+
+
+def _inline(source: Source, tables: Container[str]) -> dict[str, bool]:
+    """Returns of what side features stand in the interactions' rows."""
+    return {kind: wanted and kind not in tables for kind, wanted in _wanted(source).items()}
+
+
 def _read(
-    pipeline: beam.Pipeline, source: Source, input_base: str, path: files.Patterns, folder: str
+    pipeline: beam.Pipeline, source: Source, tables: dict[str, Converted], folder: str
 ) -> tuple[Counted, list[beam.PCollection]]:
     """Returns the sequences before the k-core, and facts."""
-    wanted = {ITEMS: source.wants_items, USERS: source.wants_users}
-    tables = source.side_tables(input_base)
-    inline = {kind: wanted[kind] and kind not in tables for kind in wanted}
+    inline = _inline(source, tables)
     parse = parsing.ParseInteractions(source, items=inline[ITEMS], users=inline[USERS])
-    parsed = _parse(pipeline, "interactions", path, source.layout, parse)
+    parsed = _parse(pipeline, INTERACTIONS, tables[INTERACTIONS], parse)
     all_facts = [parsed[FACTS]]
     sides = {kind: parsed[kind] for kind in inline if inline[kind]}
-    parsers = {ITEMS: parsing.ParseItems, USERS: parsing.ParseUsers}
-    for kind, table in tables.items():
-        if wanted[kind]:
-            side = _parse(pipeline, kind, table.path, table.layout, parsers[kind](source, table))
+    for kind in (ITEMS, USERS):
+        if kind in tables:
+            side = _parse(pipeline, kind, tables[kind], parsing.ParseSide(source, kind))
             sides[kind] = side.rows
             all_facts.append(side[FACTS])
     spills = {kind: rows | f"Spill[{kind}]" >> beam.ParDo(SpillSmallest(folder, kind)) for kind, rows in sides.items()}
@@ -132,12 +154,9 @@ def _read(
     return Counted(grouped[SEQUENCES], grouped[COUNTS]), [*all_facts, grouped[FACTS]]
 
 
-def _parse(
-    pipeline: beam.Pipeline, kind: str, pattern: files.Patterns, layout: Layout, parse: beam.DoFn
-) -> beam.pvalue.DoOutputsTuple:
-    lines = pipeline | f"Read[{kind}]" >> ReadLines(pattern, layout)
-    tags = (FACTS, ITEMS, USERS)
-    return lines | f"Parse[{kind}]" >> beam.ParDo(parse).with_outputs(*tags, main="rows")
+def _parse(pipeline: beam.Pipeline, kind: str, table: Converted, parse: beam.DoFn) -> beam.pvalue.DoOutputsTuple:
+    parts = pipeline | f"Read[{kind}]" >> EachPart(table.parts)
+    return parts | f"Parse[{kind}]" >> beam.ParDo(parse).with_outputs(FACTS, ITEMS, USERS, main="rows")
 
 
 def _rounds(counted: Counted, done: int, count: int, data: DataConfig, folder: str) -> list[beam.PCollection]:

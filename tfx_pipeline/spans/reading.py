@@ -47,7 +47,7 @@ class SpanReading:
 
         Of the whole window they may be few.
         """
-        bad_rows.require_readable(newest_facts, self.patterns[-1], self.source.data.max_bad_row_share)
+        bad_rows.require_readable(newest_facts, self.patterns[-1], self.source.data)
 
     def report(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Returns what the data report says of the spans.
@@ -120,7 +120,7 @@ def _why_repeated(data: DataConfig, newest: Span, make_pipeline: MakePipeline, f
     source = source_for(windows.of_span(data, newest))
     check_span(source, newest, folder)
     patterns = (span_pattern(data, span) for span in (newest, earlier))
-    found = repetition(make_pipeline, source.layout, *patterns, folder)  # type: ignore[call-arg]  # two patterns
+    found = repetition(make_pipeline, source, *patterns, folder)  # type: ignore[call-arg]  # two patterns
     if found.share <= data.spans.max_repeated_share:
         return ""
     return (

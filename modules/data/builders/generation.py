@@ -1,6 +1,7 @@
 """A source's rows as a stream of examples, read by the parsers that the pipeline reads them with."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,10 @@ from apache_beam.pvalue import TaggedOutput
 
 from modules.data.config import DataConfig
 from modules.data.facts import JoinFacts
-from modules.data.reading import bad_rows, files, parsing
-from modules.data.reading.rows import Interaction, Layout
-from modules.data.sources.base import ITEMS, USERS, Source
+from modules.data.reading import bad_rows, conversion, files, parsing
+from modules.data.reading.conversion import Converted
+from modules.data.reading.rows import Interaction
+from modules.data.sources.base import ITEMS, USERS, Source, Table
 
 _TABLES = (bad_rows.INTERACTIONS, ITEMS, USERS)
 Example = dict[str, Any]
@@ -43,20 +45,21 @@ def read_examples(source: Source, input_base: str, pattern: str, facts: dict[str
     """
     path = os.path.join(input_base, pattern)
     tables = source.side_tables(input_base)
-    parsers = {ITEMS: parsing.ParseItems, USERS: parsing.ParseUsers}
     wanted = {ITEMS: source.wants_items, USERS: source.wants_users}
-    sides = {
-        kind: _best_rows(_parsed(parsers[kind](source, table), table.path, table.layout, facts))
-        for kind, table in tables.items()
-        if wanted[kind]
-    }
-    inline = {kind: wanted[kind] and kind not in sides for kind in wanted}
-    parse = parsing.ParseRows(source, items=inline[ITEMS], users=inline[USERS])
-    count = 0
-    for row in _parsed(parse, path, source.layout, facts):
-        yield _example(row, source, sides)
-        count += 1
-    bad_rows.require_readable(facts, path, source.data.max_bad_row_share)
+    inline = {kind: wanted[kind] and kind not in tables for kind in wanted}
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {
+            kind: _best_rows(_parsed(parsing.ParseSide(source, kind), _side(source, kind, table, folder), facts))
+            for kind, table in tables.items()
+            if wanted[kind]
+        }
+        parse = parsing.ParseRows(source, items=inline[ITEMS], users=inline[USERS])
+        columns = source.columns_read(items=inline[ITEMS], users=inline[USERS])
+        count = 0
+        for row in _parsed(parse, source.convert(path, columns, folder), facts):
+            yield _example(row, source, sides)
+            count += 1
+    bad_rows.require_readable(facts, path, source.data)
     if not count:
         raise ValueError(f"`data.path` must name files with interactions. Received: {path!r}, which has none.")
 
@@ -76,19 +79,26 @@ def summary(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parsed(parse: parsing.ParseTable, pattern: str, layout: Layout, facts: dict[str, Any]) -> Iterator[Any]:
-    """Runs a parser of the pipeline over all lines without Beam, in one bundle."""
+def _side(source: Source, kind: str, table: Table, folder: str) -> Converted:
+    return conversion.convert(
+        kind, files.matching(table.path), table.layout, source.side_columns_read(kind, table), folder
+    )
+
+
+def _parsed(parse: parsing.ParseTable, table: Converted, facts: dict[str, Any]) -> Iterator[Any]:
+    """Runs a parser of the pipeline over all rows without Beam, in one bundle."""
     join = JoinFacts()
     parse.start_bundle()
-    for part in layout.ranges(files.matching(pattern)):
-        for line in parsing.lines_of(part, layout):
-            for output in parse.process(line):
-                if isinstance(output, TaggedOutput):
-                    join.add_input(facts, output.value)
-                else:
-                    yield output
+    for part in table.parts:
+        for output in parse.process(part):
+            if isinstance(output, TaggedOutput):
+                join.add_input(facts, output.value)
+            else:
+                yield output
     for counted in parse.finish_bundle():
         join.add_input(facts, counted.value.value)
+    for fact in table.facts.items():
+        join.add_input(facts, fact)
 
 
 def _best_rows(rows: Iterator[tuple[str, tuple]]) -> dict[str, tuple[str, ...]]:

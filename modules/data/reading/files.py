@@ -1,19 +1,27 @@
-"""Opening input files, plain or gzip, local or remote, whole or by byte range."""
+"""Opening input files, local or remote, packed or plain; what packs them is told by their first bytes."""
 
-import dataclasses
+import bz2
+import contextlib
 import gzip
 import io
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+import lzma
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
+import pyarrow as pa
 import tensorflow as tf
 
-RANGE_BYTES = 64 << 20
-_BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
+
+Patterns = str | list[str]
+"""One path or glob, or several in the order their files are to be read in."""
 
 
-class _RawFile(io.RawIOBase):
-    """Lets the standard library's buffering and gzip work on a `tf.io.gfile.GFile`."""
+class RawFile(io.RawIOBase):
+    """Lets the standard library's and Arrow's readers work on a `tf.io.gfile.GFile`."""
 
     def __init__(self, path: str) -> None:
         self._file = tf.io.gfile.GFile(path, "rb")
@@ -25,13 +33,15 @@ class _RawFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset, whence = self._file.size() + offset, io.SEEK_SET
         self._file.seek(offset, whence)
         return self._file.tell()
 
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: bytearray) -> int:
         block = self._file.read(len(buffer))
         buffer[: len(block)] = block
         return len(block)
@@ -42,84 +52,72 @@ class _RawFile(io.RawIOBase):
         super().close()
 
 
-def is_gzip(path: str) -> bool:
-    """Returns whether the file's name says that it is gzip-compressed."""
-    return path.endswith(".gz")
-
-
-def open_binary(path: str) -> BinaryIO:
-    """Returns a buffered, readable file; `.gz` is decompressed on the way."""
-    raw = io.BufferedReader(_RawFile(path), _BUFFER_BYTES)
-    if is_gzip(path):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER_BYTES)
-    return raw
-
-
-Patterns = str | list[str]
-"""One path or glob, or several in the order their files are to be read in."""
-
-
 def matching(patterns: Patterns) -> list[str]:
-    """Returns the files that paths or globs match, those of each sorted; folders are left out."""
+    """Returns the files that paths or globs match, those of each sorted; folders are left out.
+
+    A path that is a file is that file, whatever characters its name holds.
+    """
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    return [path for pattern in patterns for path in sorted(tf.io.gfile.glob(pattern)) if not tf.io.gfile.isdir(path)]
+    return [path for pattern in patterns for path in _matching(pattern) if not tf.io.gfile.isdir(path)]
 
 
-def first_line(path: str) -> bytes:
-    """Returns the first line without its end or a byte order mark; empty for an empty file."""
-    with open_binary(path) as file:
-        return _bare(file.readline(), 0)
+def _matching(pattern: str) -> list[str]:
+    return [pattern] if tf.io.gfile.exists(pattern) else sorted(tf.io.gfile.glob(pattern))
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """The part of one file that one worker reads: the lines that begin in [start, stop).
+def is_local(path: str) -> bool:
+    """Returns whether other libraries can open a path as it is."""
+    return "://" not in path
 
-    `stop` is None where the file cannot be entered in the middle (gzip). `file` numbers the file
-    in the sorted list of all, so that (file, offset) orders lines as a person reading them would.
+
+def open_raw(path: str) -> BinaryIO:
+    """Returns a buffered, readable file, packed as it is."""
+    return io.BufferedReader(RawFile(path), BUFFER_BYTES)
+
+
+def container(path: str) -> str | None:
+    """Returns what packs a file, whatever its name says: a key of `_CONTAINERS`, or None."""
+    with open_raw(path) as file:
+        first = file.read(6)
+    return next((name for name, (magic, _) in _CONTAINERS.items() if first.startswith(magic)), None)
+
+
+@contextlib.contextmanager
+def open_plain(path: str) -> Iterator[BinaryIO]:
+    """Opens a file for reading; what is packed is unpacked on the way.
+
+    Raises:
+      ValueError: the file ends too early, is damaged, or packs more than one table.
     """
-
-    file: int
-    path: str
-    start: int
-    stop: int | None
-
-
-def ranges(paths: list[str], size: int = RANGE_BYTES) -> list[Range]:
-    """Cuts the files into ranges of at most `size` bytes that can be read independently."""
-    parts = []
-    for number, path in enumerate(paths):
-        if is_gzip(path):
-            parts.append(Range(number, path, 0, None))
-            continue
-        length = tf.io.gfile.stat(path).length
-        for start in range(0, length, size):
-            parts.append(Range(number, path, start, min(start + size, length)))
-    return parts
+    packed = container(path)
+    with open_raw(path) as raw:
+        try:
+            yield raw if packed is None else io.BufferedReader(_CONTAINERS[packed][1](raw, path), BUFFER_BYTES)
+        except EOFError as error:
+            raise ValueError(f"{path} ends too early: it is a cut-off {packed} file. Fetch it again.") from error
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+            if packed is None:
+                raise
+            raise ValueError(f"{path} is a damaged or cut-off {packed} file: {error}. Fetch it again.") from error
 
 
-def read_lines(part: Range) -> Iterator[tuple[int, bytes]]:
-    """Yields (offset, line) of a range; blank lines are left out, line ends are taken off.
-
-    Only a line feed, or a carriage return before it, ends a line: other characters that Unicode
-    calls line breaks may stand in an id or a title.
-    """
-    with open_binary(part.path) as file:
-        offset = part.start
-        if part.start:
-            # The line that begins before this range belongs to the one before; starting one byte
-            # early keeps a line that begins exactly here.
-            file.seek(part.start - 1)
-            offset += len(file.readline()) - 1
-        for line in file:
-            if part.stop is not None and offset >= part.stop:
-                return
-            bare = _bare(line, offset)
-            if bare:
-                yield offset, bare
-            offset += len(line)
+def _member(raw: BinaryIO, path: str) -> BinaryIO:
+    archive = zipfile.ZipFile(raw)
+    names = [info.filename for info in archive.infolist() if not _is_beside_the_point(info)]
+    if len(names) != 1:
+        raise ValueError(f"{path} must pack one table to be read as it is. Received: {names}; unpack it.")
+    return archive.open(names[0])
 
 
-def _bare(line: bytes, offset: int) -> bytes:
-    line = line.removesuffix(b"\n").removesuffix(b"\r")
-    return line.removeprefix(b"\xef\xbb\xbf") if offset == 0 else line
+def _is_beside_the_point(info: zipfile.ZipInfo) -> bool:
+    return info.is_dir() or info.filename.startswith("__MACOSX/") or os.path.basename(info.filename).startswith(".")
+
+
+_CONTAINERS: dict[str, tuple[bytes, Callable[[BinaryIO, str], BinaryIO]]] = {
+    "gzip": (b"\x1f\x8b", lambda raw, _: gzip.GzipFile(fileobj=raw)),
+    "zip": (b"PK\x03\x04", _member),
+    "bzip2": (b"BZh", lambda raw, _: bz2.BZ2File(raw)),
+    "xz": (b"\xfd7zXZ\x00", lambda raw, _: lzma.open(raw)),  # noqa: SIM115
+    "zstd": (b"\x28\xb5\x2f\xfd", lambda raw, _: pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")),
+}
+"""What packs a file -> (its first bytes, what unpacks it)."""

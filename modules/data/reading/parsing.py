@@ -1,103 +1,107 @@
-"""Lines to rows; what cannot be read is set aside, counted by reason, and sampled."""
+"""Rows of cells to what they say; what cannot be used is set aside, counted by reason, and sampled."""
 
+import itertools
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
 from apache_beam.pvalue import TaggedOutput
 
 from modules.data.facts import FACTS, SAMPLES, CountingDoFn
 from modules.data.reading import files
-from modules.data.reading.rows import BadRow, Interaction, Layout
-from modules.data.sources.base import Source, Table, header_of
+from modules.data.reading.conversion import COUNTS, ROW, Part
+from modules.data.reading.rejects import SAMPLE_CHARACTERS
+from modules.data.reading.rows import BadRow, Interaction, identifier
+from modules.data.sources.base import Source
 
-_SAMPLE_CHARACTERS = 200
-# Room for files of 1 TiB in a line's place among all lines; see `place`.
-_OFFSET_BITS = 40
+# Room for files of 2^40 rows in a row's place among all rows; see `place`.
+_ROW_BITS = 40
 
 
-class Line(NamedTuple):
-    """One line, with its file's number and path and its offset there."""
+class Row(NamedTuple):
+    """Cells by column, with the number of their file and of their row in it, from 0 on; and whether it is to count."""
 
     file: int
-    path: str
-    offset: int
-    text: bytes
+    row: int
+    cells: dict[str, str]
+    counts: bool = True
 
 
-def place(file: int, offset: int) -> int:
-    """Returns a number that orders lines by file, then by place in the file."""
-    return (file << _OFFSET_BITS) + offset
+def place(file: int, row: int) -> int:
+    """Returns a number that orders rows by file, then by place in the file."""
+    return (file << _ROW_BITS) + row
 
 
-class ReadLines(beam.PTransform):
-    """Reads the files a pattern matches, range by range, into `Line`s, header lines included.
+class EachPart(beam.PTransform):
+    """Emits the row groups of a table, spread over the workers."""
 
-    Args:
-      pattern: of the files, or several.
-      layout: how they are written.
-    """
-
-    def __init__(self, pattern: files.Patterns, layout: Layout) -> None:
+    def __init__(self, parts: list[Part]) -> None:
         super().__init__()
-        self._pattern = pattern
-        self._layout = layout
+        self._parts = parts
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        parts = self._layout.ranges(files.matching(self._pattern))
-        return (
-            pipeline
-            | "Ranges" >> beam.Create(parts)
-            | "Spread" >> beam.Reshuffle()
-            | "Lines" >> beam.FlatMap(lines_of, self._layout)
-        )
+        return pipeline | "Parts" >> beam.Create(self._parts) | "Spread" >> beam.Reshuffle()
 
 
-def lines_of(part: files.Range, layout: Layout) -> Iterator[Line]:
-    """Yields the lines of a range, header line included."""
-    for offset, text in layout.lines(part):
-        yield Line(part.file, part.path, offset, text)
+def rows_of(part: Part) -> Iterator[Row]:
+    """Yields the rows of a row group; the memory it takes is that of a row group."""
+    with files.open_raw(part.parquet) as raw:
+        wanted = [*dict.fromkeys(part.columns.values()), *([ROW] if part.converted else [])]
+        table = pq.ParquetFile(pa.PythonFile(raw, "r")).read_row_group(part.group, columns=wanted)
+    names = [name for name in part.columns if name != COUNTS]
+    columns = [_texts(table[part.columns[name]]) for name in names]
+    numbers = table[ROW].to_pylist() if part.converted else range(part.first, part.first + table.num_rows)
+    counts = table[COUNTS].to_pylist() if COUNTS in part.columns else itertools.repeat(True)
+    for number, count, *cells in zip(numbers, counts, *columns, strict=False):
+        yield Row(part.file, number, dict(zip(names, cells, strict=True)), count)
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_string(column.type):
+        return [cell or "" for cell in column.to_pylist()]
+    if pa.types.is_nested(column.type):
+        return ["|".join(map(str, cell)) if cell is not None else "" for cell in column.to_pylist()]
+    return [cell or "" for cell in column.cast(pa.string()).to_pylist()]
 
 
 class ParseTable(CountingDoFn):
-    """Turns `Line`s into rows; subclasses say what a row is.
+    """Turns row groups into rows; subclasses say what a row is.
 
-    Emits rows; what cannot be read is set aside, and leaves only facts: how many rows there were of
+    Emits rows; what cannot be used is set aside, and leaves only facts: how many rows there were of
     each reason, and the first few of them.
     """
 
-    def __init__(self, name: str, layout: Layout) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self._layout = layout
-        self._headers: dict[str, tuple[str, ...]] = {}
 
-    def process(self, line: Line) -> Iterator[Any]:
-        header = self._headers.get(line.path)
-        if header is None:
-            header = self._headers[line.path] = header_of(line.path, self._layout)
-        if line.offset == 0 and self._layout.header is None:
-            return
-        self.counts[f"{self._name}/read"] += 1
-        self.counts[f"{self._name}/read/{line.path}"] += 1
-        try:
-            yield from self.rows(self._layout.cells(line.text, header), line)
-        except BadRow as error:
-            yield from self._set_aside(line, str(error))
-        except KeyError as error:
-            # Only a file whose header differs from the one that was checked gets here.
-            yield from self._set_aside(line, f"no column {error} in the file's header")
+    def process(self, part: Part) -> Iterator[Any]:
+        read = 0
+        for row in rows_of(part):
+            read += 1
+            if not row.counts:
+                self.counts[f"{self._name}/ignored"] += 1
+                continue
+            try:
+                yield from self.rows(row)
+            except BadRow as error:
+                yield from self._set_aside(part, row, str(error))
+        self.counts[f"{self._name}/read"] += read
+        self.counts[f"{self._name}/read/{part.path}"] += read
 
-    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Any]:
+    def rows(self, row: Row) -> Iterator[Any]:
         raise NotImplementedError
 
-    def _set_aside(self, line: Line, reason: str) -> Iterator[TaggedOutput]:
+    def _set_aside(self, part: Part, row: Row, reason: str) -> Iterator[TaggedOutput]:
         self.counts[f"{self._name}/bad"] += 1
         self.counts[f"reason/{self._name}/{reason}"] += 1
         if self.counts[f"reason/{self._name}/{reason}"] <= SAMPLES:
-            text = line.text[:_SAMPLE_CHARACTERS].decode(self._layout.encoding, "replace")
-            sample = [os.path.basename(line.path), line.offset, text]
+            text = ",".join(row.cells.values())[:SAMPLE_CHARACTERS]
+            sample = [os.path.basename(part.path), part.lines + row.row + 1, text]
             yield TaggedOutput(FACTS, (f"sample/{self._name}/{reason}", [sample]))
 
 
@@ -110,78 +114,70 @@ class ParseInteractions(ParseTable):
     """
 
     def __init__(self, source: Source, items: bool, users: bool) -> None:
-        super().__init__("interactions", source.layout)
+        super().__init__("interactions")
         self._source = source
         self._items = items
         self._users = users
 
-    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Any]:
-        row = self._source.interaction(cells, items=self._items, users=self._users)
-        if row is None:
+    def process(self, part: Part) -> Iterator[Any]:
+        self._first, self._last = math.inf, -math.inf
+        yield from super().process(part)
+        if self._first <= self._last:
+            yield TaggedOutput(FACTS, ("first/interactions", self._first))
+            yield TaggedOutput(FACTS, ("last/interactions", self._last))
+
+    def rows(self, row: Row) -> Iterator[Any]:
+        found = self._source.interaction(row.cells, items=self._items, users=self._users)
+        if found is None:
             self.counts["interactions/ignored"] += 1
             return
-        time = self._place_or_none(line) if row.timestamp is None else row.timestamp
+        time = found.timestamp
+        if time is None:
+            time = self._place_or_none(row)
+        else:
+            self._first, self._last = min(self._first, time), max(self._last, time)
         if self._items:
-            yield TaggedOutput("items", side_row(row.item, time, row.item_side))
+            yield TaggedOutput("items", side_row(found.item, time, found.item_side))
         if self._users:
-            yield TaggedOutput("users", side_row(row.user, time, row.user_side))
+            yield TaggedOutput("users", side_row(found.user, time, found.user_side))
         threshold = self._source.data.min_rating
-        if threshold is not None and row.rating is not None and row.rating < threshold:
+        if threshold is not None and found.rating is not None and found.rating < threshold:
             self.counts["interactions/low"] += 1
         else:
-            yield row.user, (time, row.item)
+            yield found.user, (time, found.item)
 
-    def _place_or_none(self, line: Line) -> float:
-        return place(line.file, line.offset) if self._source.data.order == "file" else 0.0
+    def _place_or_none(self, row: Row) -> float:
+        return place(row.file, row.row) if self._source.data.order == "file" else 0.0
 
 
 class ParseRows(ParseTable):
     """Emits the `Interaction`s themselves, however they are rated."""
 
     def __init__(self, source: Source, items: bool, users: bool) -> None:
-        super().__init__("interactions", source.layout)
+        super().__init__("interactions")
         self._source = source
         self._items = items
         self._users = users
 
-    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Interaction]:
-        row = self._source.interaction(cells, items=self._items, users=self._users)
-        if row is None:
+    def rows(self, row: Row) -> Iterator[Interaction]:
+        found = self._source.interaction(row.cells, items=self._items, users=self._users)
+        if found is None:
             self.counts["interactions/ignored"] += 1
         else:
-            yield row
+            yield found
 
 
-class ParseItems(ParseTable):
-    """Emits (item, ((empty cells, place), cells)) of a separate table of items."""
+class ParseSide(ParseTable):
+    """Emits (id, ((empty cells, place), cells)) of a separate table of items or users."""
 
-    def __init__(self, source: Source, table: Table) -> None:
-        super().__init__("items", table.layout)
-        self._source = source
-        self._key = table.key
+    def __init__(self, source: Source, kind: str) -> None:
+        super().__init__(kind)
+        self._side = source.item_side if kind == "items" else source.user_side
 
-    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Any]:
-        side = self._source.item_side(cells)
-        yield side_row(_key(cells, self._key, "item"), place(line.file, line.offset), side)
-
-
-class ParseUsers(ParseTable):
-    """Emits (user, ((empty cells, place), cells)) of a separate table of users."""
-
-    def __init__(self, source: Source, table: Table) -> None:
-        super().__init__("users", table.layout)
-        self._source = source
-        self._key = table.key
-
-    def rows(self, cells: dict[str, str], line: Line) -> Iterator[Any]:
-        side = self._source.user_side(cells)
-        yield side_row(_key(cells, self._key, "user"), place(line.file, line.offset), side)
-
-
-def _key(cells: dict[str, str], column: str, what: str) -> str:
-    if not cells[column]:
-        raise BadRow(f"no {what} id")
-    return cells[column]
+    def rows(self, row: Row) -> Iterator[Any]:
+        # The key is the first column that is read of the table.
+        key = identifier(next(iter(row.cells.values())), self._name.removesuffix("s"))
+        yield side_row(key, place(row.file, row.row), self._side(row.cells))
 
 
 def side_row(key: str, time: float, cells: tuple[str, ...]) -> tuple[str, tuple[int, float, tuple[str, ...]]]:

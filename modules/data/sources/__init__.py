@@ -15,5 +15,7 @@ SOURCES = Registry(
         "taobao": "modules.data.sources.taobao:Taobao",
         "tfds": "modules.data.sources.tfds_records:TfdsRecords",
         "csv": "modules.data.sources.csv_table:CsvTable",
+        "parquet": "modules.data.sources.csv_table:ParquetTable",
+        "sequences": "modules.data.sources.csv_table:Sequences",
     },
 )

@@ -5,7 +5,7 @@ import os
 import tensorflow as tf
 
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 
@@ -14,7 +14,7 @@ class AmazonRatings(Source):
     """`data.path` is the file: a folder may hold categories that do not belong together."""
 
     columns = Columns(user="user", item="item", rating="rating", timestamp="timestamp")
-    layout = Layout(header=("user", "item", "rating", "timestamp"), quoted=False)
+    layout = TableFormat(delimiter=",", header=["user", "item", "rating", "timestamp"], quote="")
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         path = folder.require_path(self.data)

@@ -4,8 +4,8 @@ import os
 
 import tensorflow as tf
 
-from modules.data.config import DataConfig
-from modules.data.reading.rows import Layout
+from modules.data.config import Columns, DataConfig
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, USERS, Source, Table
 
@@ -15,16 +15,17 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 
 class CsvTable(Source):
-    """Described by `data`: `delimiter`, `header`, `columns`, `items_path`, `users_path`."""
+    """Described by `data`: its format, `columns`, and the tables of items and users."""
 
     def __init__(self, data: DataConfig) -> None:
         super().__init__(data)
         self.columns = data.columns
-        header = None if data.header is None else tuple(data.header)
-        self.layout = Layout(delimiter=data.delimiter, header=header)
+        self.layout = TableFormat(**{name: getattr(data, name) for name in TableFormat.model_fields})
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         path = folder.require_path(self.data)
+        if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+            return os.path.dirname(path) or os.curdir, os.path.basename(path)
         if tf.io.gfile.isdir(path):
             return path, _EVERY_FILE
         base, pattern = os.path.split(path)
@@ -34,10 +35,31 @@ class CsvTable(Source):
         return base or os.curdir, pattern
 
     def side_tables(self, input_base: str) -> dict[str, Table]:
-        layout = Layout(delimiter=self.data.delimiter)
+        keys = {ITEMS: self.columns.item, USERS: self.columns.user}
+        named = {ITEMS: (self.data.items, self.data.items_path), USERS: (self.data.users, self.data.users_path)}
         tables = {}
-        if self.data.items_path:
-            tables[ITEMS] = Table(self.data.items_path, layout, self.columns.item, config_key="data.items_path")
-        if self.data.users_path:
-            tables[USERS] = Table(self.data.users_path, layout, self.columns.user, config_key="data.users_path")
+        for kind, (table, path) in named.items():
+            if table is not None:
+                tables[kind] = Table(table.path, table, table.key or keys[kind], config_key=f"data.{kind}.path")
+            elif path:
+                form = TableFormat(delimiter=self.data.delimiter, encoding=self.data.encoding)
+                tables[kind] = Table(path, form, keys[kind], config_key=f"data.{kind}_path")
         return tables
+
+
+class ParquetTable(CsvTable):
+    """Parquet wherever it lies, which the workers read where it lies."""
+
+    def __init__(self, data: DataConfig) -> None:
+        super().__init__(data)
+        self.layout = TableFormat(format="parquet")
+
+
+class Sequences(CsvTable):
+    """A line a user: the user, then the items in the order of time."""
+
+    sequences = True
+
+    def __init__(self, data: DataConfig) -> None:
+        super().__init__(data)
+        self.columns = Columns(user="user_id", item="item_id", timestamp="position")

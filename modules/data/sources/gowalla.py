@@ -1,7 +1,7 @@
 """Gowalla check-ins as SNAP ships them: loc-gowalla_totalCheckins.txt, separated by tabs."""
 
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 
@@ -12,7 +12,7 @@ class Gowalla(Source):
     """Items are locations, with `latitude` and `longitude`; there are no ratings."""
 
     columns = Columns(user="user", item="location", timestamp="time")
-    layout = Layout(delimiter="\t", header=("user", "time", "latitude", "longitude", "location"), quoted=False)
+    layout = TableFormat(delimiter="\t", header=["user", "time", "latitude", "longitude", "location"], quote="")
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_file(self.data, FILE)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, USERS, Source, Table
 from modules.data.sources.movielens_latest import split_year
@@ -32,8 +32,8 @@ GENRES = (
 )
 
 
-def _layout(delimiter: str, *header: str) -> Layout:
-    return Layout(delimiter=delimiter, header=header, encoding="latin-1", quoted=False)
+def _layout(delimiter: str, *header: str) -> TableFormat:
+    return TableFormat(delimiter=delimiter, header=list(header), encoding="latin-1", quote="")
 
 
 class MovieLens100k(Source):
@@ -45,7 +45,7 @@ class MovieLens100k(Source):
 
     columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
     layout = _layout("\t", "userId", "movieId", "rating", "timestamp")
-    derived_columns: ClassVar = {ITEMS: ("year", "genres")}
+    derived_columns: ClassVar = {ITEMS: {"year": ("title",), "genres": GENRES}}
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_in_folder(self.data, "u.data")

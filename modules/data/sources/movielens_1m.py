@@ -1,10 +1,9 @@
 """MovieLens 1M: ratings.dat, movies.dat and users.dat, separated by "::", in Latin-1."""
 
-import dataclasses
 from typing import ClassVar
 
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, USERS, Source, Table
 from modules.data.sources.movielens_latest import split_year
@@ -18,16 +17,16 @@ class MovieLens1m(Source):
     """
 
     columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
-    layout = Layout(
-        delimiter="::", header=("userId", "movieId", "rating", "timestamp"), encoding="latin-1", quoted=False
+    layout = TableFormat(
+        delimiter="::", header=["userId", "movieId", "rating", "timestamp"], encoding="latin-1", quote=""
     )
-    derived_columns: ClassVar = {ITEMS: ("year",)}
+    derived_columns: ClassVar = {ITEMS: {"year": ("title",)}}
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_in_folder(self.data, "ratings.dat")
 
     def side_tables(self, input_base: str) -> dict[str, Table]:
-        users = dataclasses.replace(self.layout, header=("userId", "gender", "age", "occupation", "zip"))
+        users = self.layout.model_copy(update={"header": ["userId", "gender", "age", "occupation", "zip"]})
         return {
             ITEMS: self.movies(input_base),
             USERS: Table(folder.file_in(input_base, "users.dat"), users, "userId", "data.path"),
@@ -35,7 +34,7 @@ class MovieLens1m(Source):
 
     def movies(self, input_base: str) -> Table:
         """Returns the table of movies in the folder of the ratings."""
-        layout = dataclasses.replace(self.layout, header=("movieId", "title", "genres"))
+        layout = self.layout.model_copy(update={"header": ["movieId", "title", "genres"]})
         return Table(folder.file_in(input_base, "movies.dat"), layout, "movieId", "data.path")
 
     def item_cells(self, cells: dict[str, str]) -> dict[str, str]:

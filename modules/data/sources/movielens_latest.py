@@ -4,7 +4,7 @@ import re
 from typing import ClassVar
 
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import ITEMS, Source, Table
 
@@ -23,8 +23,8 @@ class MovieLensLatest(Source):
     """Items have `title`, `genres` (separated by "|") and `year`."""
 
     columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
-    layout = Layout()
-    derived_columns: ClassVar = {ITEMS: ("year",)}
+    layout = TableFormat(delimiter=",", quote='"')
+    derived_columns: ClassVar = {ITEMS: {"year": ("title",)}}
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_in_folder(self.data, "ratings.csv")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from modules.atomic_files import write_atomically
 from modules.data.config import Columns
-from modules.data.reading.rows import Layout
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources.base import Source
 
 _FILE = "movielens.csv"
@@ -19,7 +19,7 @@ class RdatasetsMovieLens(Source):
     """Items have `title`, `year` and `genres` (separated by "|"), in the rows of the ratings."""
 
     columns = Columns(user="userId", item="movieId", rating="rating", timestamp="timestamp", title="title")
-    layout = Layout()
+    layout = TableFormat(delimiter=",", quote='"')
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         _write_once(os.path.join(work_folder, _FILE), _movielens_csv())

@@ -3,8 +3,9 @@
 from typing import get_args
 
 from modules.data.config import Columns, TaobaoBehaviour
-from modules.data.reading import rows
-from modules.data.reading.rows import BadRow, Interaction, Layout
+from modules.data.reading import times
+from modules.data.reading.rows import BadRow, Interaction
+from modules.data.reading.table_format import TableFormat
 from modules.data.sources import folder
 from modules.data.sources.base import Source
 
@@ -19,8 +20,9 @@ class Taobao(Source):
     Times of the data set have ten digits; one of fewer digits is what is left of a row that was cut off.
     """
 
+    other_columns = ("behaviour",)
     columns = Columns(user="user", item="item", timestamp="timestamp")
-    layout = Layout(header=("user", "item", "category", "behaviour", "timestamp"), quoted=False)
+    layout = TableFormat(delimiter=",", header=["user", "item", "category", "behaviour", "timestamp"], quote="")
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return folder.locate_file(self.data, FILE)
@@ -28,7 +30,7 @@ class Taobao(Source):
     def interaction(self, cells: dict[str, str], *, items: bool, users: bool) -> Interaction | None:
         if cells["behaviour"] not in _BEHAVIOURS:
             raise BadRow("unknown behaviour")
-        if rows.timestamp(cells["timestamp"]) < _EARLIEST:
+        if times.seconds(cells["timestamp"]) < _EARLIEST:
             raise BadRow("timestamp of fewer than ten digits")
         if self.data.behaviours is not None and cells["behaviour"] not in self.data.behaviours:
             return None

@@ -2,14 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from modules.data.config import DataConfig
-from modules.data.reading import files
-from modules.data.reading.rows import BadRow, Layout
+from modules.data.reading import conversion, files
+from modules.data.reading.recognition import Recognised
 from modules.data.sources import folder
 from modules.data.sources.csv_table import CsvTable
 
@@ -18,28 +18,6 @@ _RECORDS = "*.tfrecord*"
 _FORMAT = "tfrecord"
 # One record at a time, the way out of TensorFlow would take longer than the parsing.
 _RECORDS_AT_ONCE = 1024
-
-
-class RecordLayout(Layout):
-    """TFRecords of `tf.train.Example`s; several values of one feature make one cell, separated by "|"."""
-
-    @property
-    def separation(self) -> str:
-        return ""
-
-    def ranges(self, paths: list[str]) -> list[files.Range]:
-        return [files.Range(number, path, 0, None) for number, path in enumerate(paths)]
-
-    def lines(self, part: files.Range) -> Iterator[tuple[int, bytes]]:
-        batches = tf.data.TFRecordDataset(part.path).batch(_RECORDS_AT_ONCE).as_numpy_iterator()
-        yield from enumerate(itertools.chain.from_iterable(batches))
-
-    def first_line(self, path: str) -> bytes:
-        return next((record for _, record in self.lines(files.Range(0, path, 0, None))), b"")
-
-    def fields(self, line: bytes) -> list[str]:
-        features = tf.train.Example.FromString(line).features.feature
-        return [_text(features[name]) for name in self.header]
 
 
 class TfdsRecords(CsvTable):
@@ -72,10 +50,35 @@ class TfdsRecords(CsvTable):
                 f"stored as {builder.info.file_format.value}."
             )
         self._folder = os.fspath(builder.data_dir)
-        self.layout = RecordLayout(header=tuple(builder.info.features))
+        self._features = tuple(builder.info.features)
 
     def locate(self, work_folder: str) -> tuple[str, str]:
         return self._folder, _RECORDS
+
+    def recognise(self, path: str, wanted: Sequence[str]) -> Recognised:
+        """Returns the columns, which the data set's own description names."""
+        del wanted
+        return Recognised(path, None, "tfrecord", "utf-8", self._features)
+
+    def convert(self, patterns: files.Patterns, wanted: list[str], folder: str) -> conversion.Converted:
+        """Returns the records as Parquet of strings."""
+        parts, facts = [], {}
+        for number, path in enumerate(files.matching(patterns)):
+            rows = (cells_of(record, wanted) for record in records_in(path))
+            parts += conversion.write_cells(number, path, rows, wanted, folder)
+        return conversion.Converted(parts, facts)
+
+
+def records_in(path: str) -> Iterator[bytes]:
+    """Yields the records of a file in order."""
+    batches = tf.data.TFRecordDataset(path).batch(_RECORDS_AT_ONCE).as_numpy_iterator()
+    return itertools.chain.from_iterable(batches)
+
+
+def cells_of(record: bytes, names: Sequence[str]) -> list[str]:
+    """Returns what a serialized `tf.train.Example` holds of some features; several values are separated by "|"."""
+    features = tf.train.Example.FromString(record).features.feature
+    return [_text(features[name]) for name in names]
 
 
 def _text(feature: tf.train.Feature) -> str:
@@ -88,7 +91,4 @@ def _text(feature: tf.train.Feature) -> str:
         return "|".join(str(np.float32(value)) for value in values)
     if kind == "int64_list":
         return "|".join(map(str, values))
-    try:
-        return "|".join(value.decode() for value in values)
-    except UnicodeDecodeError as error:
-        raise BadRow("not utf-8 text") from error
+    return "|".join(value.decode(errors="replace") for value in values)

@@ -1,10 +1,8 @@
 """What can be told of a span before a run reads it: that it has rows, and the columns that are asked for."""
 
-import itertools
 import os
 
 from modules.data.reading import files
-from modules.data.reading.files import Range
 from modules.data.sources.base import Source
 from modules.data.spans.path import Span
 
@@ -12,7 +10,7 @@ from modules.data.spans.path import Span
 def check_span(source: Source, span: Span, work_folder: str) -> None:
     """Raises ValueError, naming span, file and column, where a span cannot be what the configuration says.
 
-    Reads no more than the first rows, but of a span with wrong columns it counts them all.
+    Reads no more than the first rows.
 
     Args:
       source: of this span alone.
@@ -20,7 +18,7 @@ def check_span(source: Source, span: Span, work_folder: str) -> None:
       work_folder: as for `Source.locate`.
     """
     paths = files.matching(os.path.join(*source.locate(work_folder)))
-    if not any(_count_rows(source, path, limit=1) for path in paths):
+    if not any(_has_rows(source, path) for path in paths):
         raise ValueError(
             f"Span {span.label} must have rows. Received none: {', '.join(paths) or source.data.path}. Write its rows "
             f"and run again, or leave it out by `data.spans.exclude`: [{span.number}]."
@@ -28,15 +26,13 @@ def check_span(source: Source, span: Span, work_folder: str) -> None:
     try:
         source.check(work_folder)
     except ValueError as error:
-        rows = sum(_count_rows(source, path) for path in paths)
         raise ValueError(
             f"Span {span.label} does not have the columns that the configuration names: {error} "
-            f"None of its {rows} rows was read. Write it anew in the form of the spans before it, or leave it out by "
+            f"None of its rows was read. Write it anew in the form of the spans before it, or leave it out by "
             f"`data.spans.exclude`: [{span.number}]."
         ) from error
 
 
-def _count_rows(source: Source, path: str, limit: int | None = None) -> int:
-    header = 1 if source.layout.header is None else 0
-    lines = source.layout.lines(Range(0, path, 0, None))
-    return sum(1 for _ in itertools.islice(lines, header, None if limit is None else header + limit))
+def _has_rows(source: Source, path: str) -> bool:
+    file = source.recognise(path, source.columns_read(items=False, users=False))
+    return file is not None and (bool(file.rows) or file.format != "csv")

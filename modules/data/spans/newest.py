@@ -19,7 +19,7 @@ from modules.data.facts import FACTS, write_facts
 from modules.data.grouping.order import tie_break
 from modules.data.grouping.spills import Shard, SpillRows, cut_into_shards, read_segments
 from modules.data.reading import files
-from modules.data.reading.parsing import ParseRows, ReadLines
+from modules.data.reading.parsing import EachPart, ParseRows
 from modules.data.reading.rows import Interaction
 from modules.data.sources.base import ITEMS, USERS, Source
 
@@ -44,15 +44,19 @@ def newest_examples(
       facts_path: `read_facts` finds them there when the pipeline has run.
     """
     data, tables = source.data, source.side_tables(input_base)
-    parse = ParseRows(
-        source, items=source.wants_items and ITEMS not in tables, users=source.wants_users and USERS not in tables
-    )
+    inline = {
+        "items": source.wants_items and ITEMS not in tables,
+        "users": source.wants_users and USERS not in tables,
+    }
+    parse = ParseRows(source, **inline)
+    converted = source.convert(patterns, source.columns_read(**inline), folder)
     parsed = (
         pipeline
-        | "ReadNewest" >> ReadLines(patterns, source.layout)
+        | "ReadNewest" >> EachPart(converted.parts)
         | "ParseNewest" >> beam.ParDo(parse).with_outputs(FACTS, ITEMS, USERS, main="rows")
     )
-    write_facts([parsed[FACTS]], facts_path, names.NEWEST)
+    lost = pipeline | "LostNewest" >> beam.Create(list(converted.facts.items()))
+    write_facts([parsed[FACTS], lost], facts_path, names.NEWEST)
     spills = (
         parsed.rows
         | "NewestRows" >> beam.Map(lambda row: (row.user, row))

@@ -17,8 +17,9 @@ import apache_beam as beam
 from modules.data.facts import read_facts, write_facts
 from modules.data.filtering import MakePipeline
 from modules.data.reading import files
-from modules.data.reading.parsing import Line, ReadLines
-from modules.data.reading.rows import Layout
+from modules.data.reading.conversion import Part
+from modules.data.reading.parsing import EachPart, rows_of
+from modules.data.sources.base import Source
 
 _SKETCH_SIZE = 1024
 _HASH_BYTES = 7
@@ -40,20 +41,24 @@ class Repetition:
 
 
 def repetition(
-    make_pipeline: MakePipeline, layout: Layout, span: files.Patterns, before: files.Patterns, folder: str
+    make_pipeline: MakePipeline, source: Source, span: files.Patterns, before: files.Patterns, folder: str
 ) -> Repetition:
-    """Compares the lines of two spans, read as they are written.
+    """Compares the rows of two spans, in the columns that are read of them.
 
     Args:
       make_pipeline: makes a Beam pipeline on the runner of choice.
-      layout: how both are written.
+      source: of both.
       span: patterns of the files in question.
       before: patterns of the files they may repeat.
       folder: temporary; every worker must be able to write there.
     """
     path = os.path.join(folder, "sketches.json")
+    columns = source.columns_read(items=False, users=False)
     with make_pipeline() as pipeline:
-        sketches = [_sketch(pipeline, name, part, layout) for name, part in (("span", span), ("before", before))]
+        sketches = [
+            _sketch(pipeline, name, source.convert(patterns, columns, folder).parts)
+            for name, patterns in (("span", span), ("before", before))
+        ]
         write_facts(sketches, path)
     facts = read_facts(path)
     rows, hashes = facts["span"]
@@ -73,19 +78,20 @@ def shared(sketch: list[int], other: list[int], size: int) -> float:
     return len(set(known) & set(other)) / len(known) if known else 0.0
 
 
-def _sketch(pipeline: beam.Pipeline, name: str, patterns: files.Patterns, layout: Layout) -> beam.PCollection:
+def _sketch(pipeline: beam.Pipeline, name: str, parts: list[Part]) -> beam.PCollection:
     return (
         pipeline
-        | f"Read[{name}]" >> ReadLines(patterns, layout)
-        | f"Hash[{name}]" >> beam.FlatMap(_hashes, layout.header is None)
+        | f"Read[{name}]" >> EachPart(parts)
+        | f"Hash[{name}]" >> beam.FlatMap(_hashes)
         | f"Sketch[{name}]" >> beam.CombineGlobally(_Smallest())
         | f"Name[{name}]" >> beam.Map(lambda sketch: (name, sketch))
     )
 
 
-def _hashes(line: Line, has_header: bool) -> Iterable[int]:
-    if line.offset or not has_header:
-        yield int.from_bytes(hashlib.blake2b(line.text, digest_size=_HASH_BYTES).digest(), "big")
+def _hashes(part: Part) -> Iterable[int]:
+    for row in rows_of(part):
+        text = "\x1f".join(row.cells.values()).encode()
+        yield int.from_bytes(hashlib.blake2b(text, digest_size=_HASH_BYTES).digest(), "big")
 
 
 class _Smallest(beam.CombineFn):

@@ -194,9 +194,9 @@ def test_by_date_no_user_trains_on_what_came_after(tmp_path: Path) -> None:
 
 def test_bad_rows_are_set_aside_counted_and_sampled(tmp_path: Path) -> None:
     good = [f"u{user},i{item},{item}" for user in range(3) for item in range(4)]
-    bad = ["u0,i9", "u0,i9,1,1", ",i9,1", "u0,,1", "u0,i9,soon", '"u0,i9,1', "u0,i8,later", "u7,i"]
+    bad = ["u0,i9", "u0,i9,1,1", ",i9,1", "u0,,1", "u0,i9,soon", "u0,i8,later", "u7,i", '"u0,i9,1']
     data = plain_csv(tmp_path / "rows.csv", [*good, "", *bad])
-    data = data.model_copy(update={"max_bad_row_share": 0.5})
+    data = data.model_copy(update={"max_bad_row_share": 0.5, "quote": '"'})
     rows = run(data, tmp_path / "out").report["rows"]
     assert (rows["read"], rows["set_aside"]) == (20, 8)
     assert rows["reasons"] == {

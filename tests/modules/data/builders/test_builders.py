@@ -14,8 +14,9 @@ from modules.data import builders, locating
 from modules.data.builders.amazon_ratings import category
 from modules.data.builders.taobao import behaviours
 from modules.data.config import DataConfig
-from modules.data.reading.rows import BadRow
-from modules.data.sources.tfds_records import RecordLayout
+from modules.data.reading.parsing import rows_of
+from modules.data.reading.rows import BadRow, identifier
+from modules.data.sources.tfds_records import cells_of, records_in
 from tests.modules.data.beam_runs import corpus_of, run
 
 Pack = Callable[[bytes], bytes]
@@ -222,8 +223,8 @@ def test_what_is_set_aside_is_counted_in_the_metadata(tmp_path: Path) -> None:
                 {
                     "reason": "timestamp of fewer than ten digits",
                     "file": "UserBehavior.csv.gz",
-                    "offset": sum(len(line) + 1 for line in lines[:-1]),
-                    "text": "u0,i9,c1,pv,15",
+                    "line": len(lines),
+                    "text": "u0,i9,15,pv,c1",
                 }
             ],
         }
@@ -338,24 +339,20 @@ def test_several_values_make_one_cell_and_numbers_are_ids(tmp_path: Path) -> Non
     locating.check(data, "")
     corpus = corpus_of(data, tmp_path / "work")
     assert corpus.facts["sequences/users"] == 2
-    layout = locating.source_for(data).layout
-    base, pattern = locating.locate(data, "")
-    cells = [
-        layout.cells(record, layout.header)
-        for part in layout.ranges([str(path) for path in Path(base).glob(pattern)])
-        for _, record in layout.lines(part)
-    ]
+    source = locating.source_for(data)
+    columns = source.columns_read(items=True, users=False)
+    parts = source.convert("/".join(source.locate("")), columns, str(tmp_path / "work")).parts
+    cells = [row.cells for part in parts for row in rows_of(part)]
     expected = [(str(user), f"f{n}", "a|b" if n else "") for user in range(2) for n in range(2)]
     assert sorted((row["user"], row["film"], row["tags"]) for row in cells) == expected
 
 
-def test_records_come_in_order_with_their_places(tmp_path: Path) -> None:
+def test_records_come_in_order(tmp_path: Path) -> None:
     path, records = str(tmp_path / "a.tfrecord-00000"), [str(n).encode() for n in range(2500)]
     with tf.io.TFRecordWriter(path) as writer:
         for record in records:
             writer.write(record)
-    layout = RecordLayout(header=())
-    assert list(layout.lines(layout.ranges([path])[0])) == list(enumerate(records))
+    assert list(records_in(path)) == records
 
 
 @pytest.mark.parametrize(("values", "text"), [([3.6], "3.6"), ([5.0], "5.0"), ([0.1, 1e-7], "0.1|1e-07")])
@@ -363,15 +360,15 @@ def test_numbers_are_read_back_as_they_were_written(values: list[float], text: s
     # As a Python float, the stored 3.6 would fall short of a `min_rating` of 3.6.
     example = tf.train.Example()
     example.features.feature["rating"].float_list.value.extend(values)
-    assert RecordLayout(header=("rating",)).fields(example.SerializeToString()) == [text]
+    assert cells_of(example.SerializeToString(), ["rating"]) == [text]
 
 
-def test_a_record_that_is_no_text_is_a_bad_row() -> None:
+def test_a_record_that_is_no_text_is_no_id() -> None:
     example = tf.train.Example()
     example.features.feature["user_id"].bytes_list.value.append(b"\xff")
-    layout = RecordLayout(header=("user_id",))
-    with pytest.raises(BadRow, match="not utf-8 text"):
-        layout.fields(example.SerializeToString())
+    (text,) = cells_of(example.SerializeToString(), ["user_id"])
+    with pytest.raises(BadRow, match="not text"):
+        identifier(text, "user")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Cells, numbers and times of single lines."""
+"""Ids, numbers and times of single cells."""
 
 import pytest
 
-from modules.data.reading import rows
-from modules.data.reading.rows import BadRow, Layout
+from modules.data.reading import rows, times
+from modules.data.reading.rows import BadRow
 
 
 @pytest.mark.parametrize(
@@ -31,25 +31,25 @@ from modules.data.reading.rows import BadRow, Layout
     ],
 )
 def test_timestamps_of_every_kind_become_unix_seconds(text: str, seconds: float) -> None:
-    assert rows.timestamp(text) == pytest.approx(seconds, abs=1e-6)
+    assert times.seconds(text) == pytest.approx(seconds, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "nan", "inf", "1_000", "2010-13-01", "2010-10-19T25:00:00", "19/10/2010", "1e15"],
+    ["soon", "inf", "1_000", "2010-13-01", "2010-10-19T25:00:00", "19/10/2010", "1e20"],
 )
 def test_what_is_no_timestamp_is_a_bad_row(text: str) -> None:
     with pytest.raises(BadRow, match="unreadable timestamp"):
-        rows.timestamp(text)
+        times.seconds(text)
 
 
-@pytest.mark.parametrize("text", ["", "good", "nan", "-inf", "4,5", "1_0"])
+@pytest.mark.parametrize("text", ["good", "-inf", "4,5", "1_0"])
 def test_what_is_no_rating_is_a_bad_row(text: str) -> None:
     with pytest.raises(BadRow, match="unreadable rating"):
         rows.rating(text)
 
 
-@pytest.mark.parametrize("text", [" ", "a b", 'say "hi"', "a\tb", "日本", "a\u2028b", " x "])
+@pytest.mark.parametrize("text", ["a b", 'say "hi"', "a\tb", "日本", "a\u2028b", " x "])
 def test_ids_are_kept_exactly(text: str) -> None:
     assert rows.identifier(text, "user") == text
 
@@ -58,44 +58,3 @@ def test_ids_are_kept_exactly(text: str) -> None:
 def test_ids_that_no_vocabulary_can_hold_are_bad_rows(text: str, reason: str) -> None:
     with pytest.raises(BadRow, match=reason):
         rows.identifier(text, "item")
-
-
-@pytest.mark.parametrize(
-    ("layout", "line", "fields"),
-    [
-        (Layout(), b"a,b,c", ["a", "b", "c"]),
-        (Layout(), b'"a,1","say ""hi""",', ["a,1", 'say "hi"', ""]),
-        (Layout(), b'a"b, c ', ['a"b', " c "]),
-        (Layout(delimiter="\t"), b"a b\tc,d", ["a b", "c,d"]),
-        (Layout(delimiter="::"), b"1::a:b::c", ["1", "a:b", "c"]),
-        (Layout(delimiter="|", quoted=False), b'"a|b', ['"a', "b"]),
-        (Layout(encoding="latin-1"), b"caf\xe9,1", ["café", "1"]),
-        (Layout(), "日本,ü".encode(), ["日本", "ü"]),
-    ],
-)
-def test_fields_follow_the_layout(layout: Layout, line: bytes, fields: list[str]) -> None:
-    assert layout.fields(line) == fields
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        (b"caf\xe9,1", "not utf-8 text"),
-        (b'"a,1', "broken quoting"),
-        (b'"a"b,1', "broken quoting"),
-        (b"a\x00b,1", "broken quoting"),
-    ],
-)
-def test_lines_that_break_the_layout_are_bad_rows(line: bytes, reason: str) -> None:
-    with pytest.raises(BadRow, match=reason):
-        Layout().fields(line)
-
-
-@pytest.mark.parametrize("line", [b"a", b"a,b,c"])
-def test_too_few_or_many_cells_are_a_bad_row(line: bytes) -> None:
-    with pytest.raises(BadRow, match="cells where the table has 2 columns"):
-        Layout().cells(line, ("x", "y"))
-
-
-def test_cells_come_by_column() -> None:
-    assert Layout().cells(b"1,2", ("x", "y")) == {"x": "1", "y": "2"}

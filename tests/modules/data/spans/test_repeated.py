@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from modules.data.reading.rows import Layout
+from modules.data.config import DataConfig
+from modules.data.locating import source_for
 from modules.data.spans.repeated import repetition, shared
 from tests.modules.data.beam_runs import make_pipeline
 
+SOURCE = source_for(DataConfig(source="csv", path="any"))
 HEADER = "user_id,item_id,timestamp\n"
 
 
@@ -21,7 +23,7 @@ def rows(numbers: range) -> list[str]:
 def compare(folder: Path, span: list[str], before: list[str]) -> tuple[int, float]:
     (folder / "span.csv").write_text(HEADER + "".join(span))
     (folder / "before.csv").write_text(HEADER + "".join(before))
-    found = repetition(make_pipeline, Layout(), f"{folder}/span.csv", f"{folder}/before.csv", str(folder))
+    found = repetition(make_pipeline, SOURCE, f"{folder}/span.csv", f"{folder}/before.csv", str(folder))
     return found.rows, found.share
 
 
@@ -52,7 +54,7 @@ def test_order_files_and_compression_do_not_matter(tmp_path: Path) -> None:
     for number, part in enumerate((shuffled[:700], shuffled[700:])):
         (tmp_path / f"span-{number}.csv.gz").write_bytes(gzip.compress((HEADER + "".join(part)).encode()))
     patterns = [f"{tmp_path}/span-0.csv.gz", f"{tmp_path}/span-1.csv.gz"]
-    found = repetition(make_pipeline, Layout(), patterns, f"{tmp_path}/before.csv", str(tmp_path))
+    found = repetition(make_pipeline, SOURCE, patterns, f"{tmp_path}/before.csv", str(tmp_path))
     assert (found.rows, found.share) == (3_000, 1.0)
 
 
