@@ -253,18 +253,18 @@ def _cell(file: Recognised, place: int) -> str:
 
 def _with_condition(connection: duckdb.DuckDBPyConnection, file: Recognised, source: str, where: str) -> str:
     """Returns the rows with COUNTS; columns whose first cells are all numbers are numbers in the condition."""
-    names = {}
+    names: dict[str, tuple[int, str]] = {}
     for place, column in enumerate(file.columns):
         names.setdefault(column.lower(), (place, column))
     used = [
         (place, column) for place, column in names.values() if column and re.search(rf"(?i){re.escape(column)}", where)
     ]
-    numbers = set()
+    numbers: set[int] = set()
     for place, _ in used:
-        texts, others = connection.execute(
+        ((texts, others),) = connection.execute(
             f"SELECT count(*), count(*) FILTER (try_cast(c AS DOUBLE) IS NULL) FROM "
             f"(SELECT {_cell(file, place)} AS c FROM {source} WHERE _{place} <> '' LIMIT 10000)"
-        ).fetchone()
+        ).fetchall()
         if texts and not others:
             numbers.add(place)
     error: Exception | None = None

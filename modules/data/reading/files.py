@@ -9,7 +9,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 import pyarrow as pa
 import tensorflow as tf
@@ -41,7 +41,7 @@ class RawFile(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         block = self._file.read(len(buffer))
         buffer[: len(block)] = block
         return len(block)
@@ -72,7 +72,8 @@ def is_local(path: str) -> bool:
 
 def open_raw(path: str) -> BinaryIO:
     """Returns a buffered, readable file, packed as it is."""
-    return io.BufferedReader(RawFile(path), BUFFER_BYTES)
+    raw: Any = RawFile(path)
+    return io.BufferedReader(raw, BUFFER_BYTES)
 
 
 def container(path: str) -> str | None:
@@ -101,7 +102,7 @@ def open_plain(path: str) -> Iterator[BinaryIO]:
             raise ValueError(f"{path} is a damaged or cut-off {packed} file: {error}. Fetch it again.") from error
 
 
-def _member(raw: BinaryIO, path: str) -> BinaryIO:
+def _member(raw: BinaryIO, path: str) -> IO[bytes]:
     archive = zipfile.ZipFile(raw)
     names = [info.filename for info in archive.infolist() if not _is_beside_the_point(info)]
     if len(names) != 1:
@@ -113,7 +114,7 @@ def _is_beside_the_point(info: zipfile.ZipInfo) -> bool:
     return info.is_dir() or info.filename.startswith("__MACOSX/") or os.path.basename(info.filename).startswith(".")
 
 
-_CONTAINERS: dict[str, tuple[bytes, Callable[[BinaryIO, str], BinaryIO]]] = {
+_CONTAINERS: dict[str, tuple[bytes, Callable[[BinaryIO, str], Any]]] = {
     "gzip": (b"\x1f\x8b", lambda raw, _: gzip.GzipFile(fileobj=raw)),
     "zip": (b"PK\x03\x04", _member),
     "bzip2": (b"BZh", lambda raw, _: bz2.BZ2File(raw)),

@@ -62,11 +62,11 @@ class TfdsRecords(CsvTable):
 
     def convert(self, patterns: files.Patterns, wanted: list[str], folder: str) -> conversion.Converted:
         """Returns the records as Parquet of strings."""
-        parts, facts = [], {}
+        parts: list[conversion.Part] = []
         for number, path in enumerate(files.matching(patterns)):
             rows = (cells_of(record, wanted) for record in records_in(path))
             parts += conversion.write_cells(number, path, rows, wanted, folder)
-        return conversion.Converted(parts, facts)
+        return conversion.Converted(parts, {})
 
 
 def records_in(path: str) -> Iterator[bytes]:
