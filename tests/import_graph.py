@@ -1,15 +1,15 @@
 """Who imports whom among the project's own files, read from their source: nothing is imported to find out."""
 
 import ast
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 
 PACKAGES = ("modules", "model_server", "tfx_pipeline", "kubeflow", "experiments", "benchmarks")
 
 
-def import_graph(root: Path) -> dict[str, set[str]]:
+def import_graph(root: Path, packages: Collection[str] = PACKAGES) -> dict[str, set[str]]:
     """Returns, for the dotted name of each file of the packages, the files it imports, inside functions too."""
-    files = {_dotted(path.relative_to(root)): path for package in PACKAGES for path in (root / package).rglob("*.py")}
+    files = {_dotted(path.relative_to(root)): path for package in packages for path in (root / package).rglob("*.py")}
     return {name: {target for target in imported(path, files) if target != name} for name, path in files.items()}
 
 

@@ -59,6 +59,13 @@ def test_rooms_of_modules_import_downwards(graph):
     assert upward == []
 
 
+def test_what_tests_share_lies_in_plain_modules():
+    graph = import_graph(ROOT, ["tests"])
+    tests = {name for name in graph if name.rpartition(".")[2].startswith("test_")}
+    assert tests
+    assert {name: targets & tests for name, targets in graph.items() if targets & tests} == {}
+
+
 def test_a_circle_is_seen_through_rooms_and_functions(tmp_path):
     for name, text in {
         "modules/a/x.py": "from modules.b import y\n",

@@ -1,30 +1,13 @@
 """Both commands as a user would run them, in their smallest sizes: what they print has the right shape."""
 
 import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.benchmarks.quick_runs import run
 
 PROPOSALS = ["uniform", "popularity", "MIDX, K=4", "exact softmax", "exact softmax, one pass (peer)"]
-
-
-def run(module: str, *arguments: str) -> list[list[list[str]]]:
-    """Runs a benchmark with --quick and returns the tables it prints: the cells of each row, header first, no rule."""
-    command = [sys.executable, "-m", module, "--quick", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    blocks = [block.splitlines() for block in done.stdout.split("\n\n")]
-    tables = [[line.strip("| ").split(" | ") for line in lines] for lines in blocks if lines[0].startswith("|")]
-    for header, rule, *rows in tables:
-        assert rule == [":--", *["--:"] * (len(header) - 1)]
-        assert all(len(row) == len(header) for row in rows)
-        assert all(re.fullmatch(r"-?[\d,.]+%?", cell) for row in rows for cell in row[1:])
-    return [[header, *rows] for header, _, *rows in tables]
 
 
 def test_training(tmp_path: Path) -> None:

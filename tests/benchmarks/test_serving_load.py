@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from benchmarks.serving_load import Load, measure, row
-from tests.benchmarks.test_benchmarks import run
+from tests.benchmarks.quick_runs import run
 
 COLUMNS = ["answers / s", "p50 ms", "p95 ms", "p99 ms", "errors", "old version", "new version"]
 

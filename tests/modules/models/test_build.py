@@ -7,7 +7,7 @@ from modules.models.build import build_model, check_scores, check_tasks
 from modules.models.samplers.midx import MIDXSampler
 from modules.models.samplers.mixture import UniformMixture
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import CONTEXT, POSITIVES
+from tests.modules.models.algorithms.batches import CONTEXT, POSITIVES
 
 
 def test_components_are_those_of_the_configuration() -> None:

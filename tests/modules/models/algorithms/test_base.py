@@ -11,23 +11,13 @@ from modules.models.algorithms.corr import CoRR
 from modules.models.context import Context
 from modules.models.retrieval import exact_top_k
 from tests.modules import tiny
-
-CONTEXT = tiny.make_context([1, 2, 0], [[1, 2, 3, 4, 5], [6, 7], []])
-POSITIVES = tf.constant([6, 8, 9], tf.int64)
-BATCH = (CONTEXT, POSITIVES)
-SEED = tf.constant([3, 4], tf.int64)
-CALM_DIN = {**tiny.DIN, "dropout": 0.0}
-CALM_SASREC = {**tiny.SASREC, "dropout": 0.0}
-SEQUENTIAL = {"retriever": CALM_SASREC, "ranker": CALM_DIN, "sampler": tiny.MIDX}
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import SEQUENTIAL
 
 
 def trainable(model: TwoStageModel) -> dict[str, list[np.ndarray]]:
     stages = {"retriever": model.retriever, "ranker": model.ranker}
     return {name: [weight.numpy() for weight in stage.trainable_variables] for name, stage in stages.items()}
-
-
-def dense(gradient: tf.Tensor | tf.IndexedSlices | None) -> np.ndarray | None:
-    return None if gradient is None else tf.convert_to_tensor(gradient).numpy()
 
 
 # Draws.

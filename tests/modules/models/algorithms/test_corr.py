@@ -11,7 +11,8 @@ from modules.models.algorithms.base import Proposals
 from modules.models.algorithms.corr import CoRR
 from modules.models.context import Context
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED, SEQUENTIAL, dense
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import SEQUENTIAL, dense
 
 CALM_DEEPFM = {**tiny.DEEPFM, "dropout": 0.0}
 

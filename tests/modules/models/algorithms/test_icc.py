@@ -9,7 +9,8 @@ import tensorflow as tf
 from modules.models import losses
 from modules.models.algorithms.icc import ICC, joint_log_weight, joint_logit
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED, dense
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import dense
 
 LOSSES = ["sampled_softmax", "binary_cross_entropy"]
 CALM_DEEPFM = {**tiny.DEEPFM, "dropout": 0.0}

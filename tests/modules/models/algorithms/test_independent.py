@@ -7,7 +7,8 @@ import tensorflow as tf
 from modules.models import losses
 from modules.models.algorithms.independent import Independent
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED, dense
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import dense
 
 CALM = {"ranker": {**tiny.DEEPFM, "dropout": 0.0}}
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context
 from tests.modules import tiny
+from tests.modules.models.algorithms.steps import train
 
 GROUPS, GROUP_SIZE, USERS = 3, 5, 30
 ITEMS = GROUPS * GROUP_SIZE
@@ -26,20 +27,7 @@ ALGORITHMS = [
     {"name": "retriever_only", "loss": "bpr"},
     {"name": "retriever_only", "loss": "binary_cross_entropy"},
 ]
-EPOCH = 10
-"""Steps an epoch, for what changes with the epochs: 50 steps end with one of RankFlow's self-learning."""
 DSSM = {"name": "dssm", "hidden_units": [8], "dropout": 0.0}
-
-
-def train(model: TwoStageModel, batch: Any, steps: int) -> list[float]:
-    """Returns the loss of each of `steps` equal batches."""
-    step = tf.function(model.train_step)
-    losses = []
-    for done in range(steps):
-        model.epoch.assign(done // EPOCH)
-        model.reset_metrics()
-        losses.append(float(step(batch)["loss"]))
-    return losses
 
 
 def two_stage_answer(model: TwoStageModel, context: Context) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from modules.models.algorithms.masked_items import MaskedItems
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
 
 BERT4REC = {"name": "bert4rec", "blocks": 1, "dropout": 0.0}
 ITEMS = tf.concat([CONTEXT.history, POSITIVES[:, tf.newaxis]], axis=1)

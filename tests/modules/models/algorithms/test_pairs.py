@@ -10,7 +10,7 @@ from modules.models.rankers import RANKERS
 from modules.models.retrievers import RETRIEVERS
 from modules.models.retrievers.closed_form import ClosedForm
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT
 
 
 def pairs() -> list[tuple[str, str, str]]:

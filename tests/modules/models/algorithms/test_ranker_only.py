@@ -12,8 +12,8 @@ from modules.models.build import build_model
 from modules.models.retrieval import exhaustive_top_k
 from modules.training.config import TrainingConfig
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED
-from tests.modules.models.algorithms.test_learning import train
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import train
 from tests.modules.training import runs
 
 LOSSES = ["sampled_softmax", "bpr", "binary_cross_entropy"]

@@ -19,7 +19,8 @@ from modules.models.algorithms.rankflow import (
 from modules.models.context import Context
 from tests.modules import tiny
 from tests.modules.goodness import SIGNIFICANCE, chi_square
-from tests.modules.models.algorithms.test_base import CONTEXT, POSITIVES, SEED, dense
+from tests.modules.models.algorithms.batches import CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.steps import dense
 
 TOP_K, NUM_ITEMS = 7, 20
 # Ascending, as in training: padding, items known already, and for two of the contexts the positive.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from modules.models import losses
 from modules.models.algorithms.retriever_only import RetrieverOnly
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH, CONTEXT, POSITIVES, SEED
+from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
 
 LOSSES = ["full_softmax", "sampled_softmax", "bpr", "binary_cross_entropy"]
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from modules.models.layers.transformer import TransformerBlock
 from modules.models.rankers.bst import BST
 from tests.modules import tiny
-from tests.modules.models.rankers.test_rankers import CANDIDATES, CONTEXT, HISTORIES, make_corpus, make_ranker, score
+from tests.modules.models.rankers.random_rankers import CANDIDATES, CONTEXT, HISTORIES, make_corpus, make_ranker, score
 
 FORMS = [True, False]
 

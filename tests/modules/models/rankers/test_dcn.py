@@ -7,7 +7,7 @@ import tensorflow_recommenders as tfrs
 
 from modules.models.rankers.dcn import DCN
 from tests.modules import tiny
-from tests.modules.models.rankers.test_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
+from tests.modules.models.rankers.random_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
 
 RANKS = [None, 3]
 

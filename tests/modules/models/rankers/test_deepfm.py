@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from modules.models.rankers.deepfm import DeepFM
 from tests.modules import tiny
-from tests.modules.models.rankers.test_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
+from tests.modules.models.rankers.random_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
 
 
 def fields(ranker: DeepFM, user: int, item: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

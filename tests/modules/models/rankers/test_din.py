@@ -7,7 +7,7 @@ import tensorflow as tf
 from modules.models.context import Context
 from modules.models.rankers.din import DIN
 from tests.modules import tiny
-from tests.modules.models.rankers.test_rankers import CANDIDATES, CONTEXT, HISTORIES, make_ranker, score
+from tests.modules.models.rankers.random_rankers import CANDIDATES, CONTEXT, HISTORIES, make_ranker, score
 
 
 def relu(values: np.ndarray) -> np.ndarray:

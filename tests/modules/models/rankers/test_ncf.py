@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from modules.models.rankers.ncf import NCF
 from tests.modules import tiny
-from tests.modules.models.rankers.test_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
+from tests.modules.models.rankers.random_rankers import CANDIDATES, CONTEXT, make_corpus, make_ranker, score
 
 
 def neural_matrix_factorisation(ranker: NCF, user: int, item: int) -> float:

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from modules.models.retrievers.bert4rec import BERT4Rec
 from tests.modules import tiny
-from tests.modules.models.layers.test_transformer import activate, dense, normalise, reference
-from tests.modules.models.retrievers.test_retrievers import CONTEXT, make_retriever
+from tests.modules.models.layers.transformer_equations import activate, dense, normalise, reference
+from tests.modules.models.retrievers.random_retrievers import CONTEXT, make_retriever
 
 ITEMS = tf.constant([[1, 2, 3, 4, 5, 6], [0, 0, 0, 7, 8, 9], [0, 0, 0, 0, 0, 10]], tf.int64)
 MASKED = tf.constant([[0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 0, 1]]) > 0

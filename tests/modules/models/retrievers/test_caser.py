@@ -5,7 +5,7 @@ import pytest
 
 from modules.models.retrievers.caser import Caser
 from tests.modules import tiny
-from tests.modules.models.retrievers.test_retrievers import CONTEXT, HISTORIES, make_retriever
+from tests.modules.models.retrievers.random_retrievers import CONTEXT, HISTORIES, make_retriever
 
 
 def relu(values: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from modules.models.retrievers import dssm
 from modules.models.retrievers.base import inner_products
 from modules.models.retrievers.dssm import DSSM
 from tests.modules import tiny
-from tests.modules.models.algorithms.test_base import BATCH
-from tests.modules.models.retrievers.test_retrievers import CONTEXT, ITEMS, make_corpus, make_retriever
+from tests.modules.models.algorithms.batches import BATCH
+from tests.modules.models.retrievers.random_retrievers import CONTEXT, ITEMS, make_corpus, make_retriever
 
 
 def tower(layer: tf.keras.layers.Layer, features: dict[str, FeatureTable], number: int) -> np.ndarray:

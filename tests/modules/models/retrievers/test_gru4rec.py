@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from modules.models.retrievers.gru4rec import GRU4Rec
-from tests.modules.models.retrievers.test_retrievers import CONTEXT, HISTORIES, make_retriever
+from tests.modules.models.retrievers.random_retrievers import CONTEXT, HISTORIES, make_retriever
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:

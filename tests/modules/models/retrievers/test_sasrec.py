@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from modules.models.retrievers.sasrec import SASRec
 from tests.modules import tiny
-from tests.modules.models.retrievers.test_retrievers import CONTEXT, known, make_retriever
+from tests.modules.models.retrievers.random_retrievers import CONTEXT, known, make_retriever
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
