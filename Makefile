@@ -14,6 +14,9 @@ install: .venv/.installed ## build .venv from the lock file
 run: .venv/.installed ## run the pipeline through the TFX CLI; CONFIG=file.yaml, DATA=interactions.csv
 	$(BIN)/python -m tfx_pipeline.run --config $(CONFIG) $(if $(DATA),--data $(DATA))
 
+check: .venv/.installed ## look at the data and the configuration before hours are spent; CONFIG=file.yaml, DATA=file
+	$(BIN)/python -m tfx_pipeline.check --config $(CONFIG) $(if $(DATA),--data $(DATA))
+
 serve: .venv/.installed ## serve what was pushed: TF Serving's REST API on :8501, its gRPC API on :8500
 	$(BIN)/python -m model_server --model_base_path var/serving_model --rest_api_port 8501 --port 8500
 
@@ -44,4 +47,4 @@ lock: ## resolve requirements.in anew into requirements.lock
 clean: ## remove what runs have written
 	rm -rf var
 
-.PHONY: help install run serve demo deployment kubeflow rollback test doctor lock clean
+.PHONY: help install run check serve demo deployment kubeflow rollback test doctor lock clean

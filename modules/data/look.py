@@ -1,0 +1,187 @@
+"""A look at the interactions before anything is computed from them, in one process and without Beam's runners."""
+
+import collections
+import dataclasses
+import datetime
+import itertools
+import os
+
+from modules.data import locating
+from modules.data.config import DataConfig
+from modules.data.grouping.sequences import Event, first_of_each_item
+from modules.data.reading import files
+from modules.data.reading.parsing import place, rows_of
+from modules.data.reading.rows import BadRow
+from modules.data.spans import windows
+
+_FEWEST_ITEMS = 3
+"""Of a user: the least that leaves one to validate and one to test on."""
+
+
+@dataclasses.dataclass
+class Look:
+    """What was found; None where it did not come to that.
+
+    Attributes:
+      format: of the first file: "csv", "jsonl", "parquet", "sequences" or "tfrecord".
+      encoding: of its text.
+      delimiter: of its columns.
+      columns: as its header names them.
+      first_rows: cells of its first rows.
+      rows: in all files.
+      set_aside: rows that cannot be used.
+      reasons: how many rows were set aside, by why.
+      left_out: rows that a condition, a policy or `min_rating` leaves out.
+      users: of the rows that are left.
+      items: likewise.
+      first: time of the earliest row, ISO 8601.
+      last: of the latest.
+      repeats: rows of a user and an item that had come together before.
+      tied_neighbours: share of a user's items that have the time of the one before.
+      tied_tests: share of users whose last item has the time of the one before.
+      kept: users, items and interactions that the k-core leaves.
+      problems: what keeps a run from starting, a line each.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    columns: list[str] | None = None
+    first_rows: list[list[str]] | None = None
+    rows: int | None = None
+    set_aside: int | None = None
+    reasons: dict[str, int] = dataclasses.field(default_factory=dict)
+    left_out: int | None = None
+    users: int | None = None
+    items: int | None = None
+    first: str | None = None
+    last: str | None = None
+    repeats: int | None = None
+    tied_neighbours: float | None = None
+    tied_tests: float | None = None
+    kept: dict[str, int] | None = None
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def look(data: DataConfig, work_folder: str) -> Look:
+    """Returns what the configured data are; memory and time grow with the interactions.
+
+    Args:
+      data: the settings.
+      work_folder: for what is read to be written to as Parquet.
+    """
+    found = Look()
+    try:
+        _recognise(found, data, work_folder)
+        locating.check(data, work_folder)
+        events = _read(found, data, work_folder)
+    except (ValueError, OSError) as error:
+        found.problems.append(str(error))
+        return found
+    sequences = {user: first_of_each_item(user, of_user, data.seed) for user, of_user in events.items()}
+    found.users = len(sequences)
+    found.items = len({item for sequence in sequences.values() for _, item in sequence})
+    found.repeats = sum(map(len, events.values())) - sum(map(len, sequences.values()))
+    kept = _core(sequences, data)
+    found.kept = {
+        "users": len(kept),
+        "items": len({item for sequence in kept.values() for _, item in sequence}),
+        "interactions": sum(map(len, kept.values())),
+    }
+    _judge(found, kept, data)
+    return found
+
+
+def _patterns(data: DataConfig, work_folder: str) -> list[str]:
+    parts = [data]
+    if windows.in_spans(data):
+        parts = [windows.of_span(data, span) for span in windows.window(data)]
+    return [os.path.join(*locating.source_for(part).locate(work_folder)) for part in parts]
+
+
+def _recognise(found: Look, data: DataConfig, work_folder: str) -> None:
+    source = locating.source_for(data)
+    paths = files.matching(_patterns(data, work_folder))
+    file = source.recognise(paths[0], source.columns_read(items=False, users=False)) if paths else None
+    if file is None:
+        return
+    found.format, found.encoding, found.columns = file.format, file.encoding, list(file.columns)
+    found.delimiter = file.delimiter if file.format == "csv" else None
+    found.first_rows = [list(row) for row in file.rows[:3]]
+
+
+def _read(found: Look, data: DataConfig, work_folder: str) -> dict[str, list[Event]]:
+    """Returns each user's events as they stand in the files, and notes what was counted on the way."""
+    source = locating.source_for(data)
+    wanted = source.columns_read(items=False, users=False)
+    converted = source.convert(_patterns(data, work_folder), wanted, work_folder)
+    found.set_aside = converted.facts.get("interactions/bad", 0)
+    prefix = "reason/interactions/"
+    found.reasons = {k.removeprefix(prefix): n for k, n in converted.facts.items() if k.startswith(prefix)}
+    found.rows, found.left_out = converted.facts.get("interactions/read", 0), 0
+    events: dict[str, list[Event]] = collections.defaultdict(list)
+    times: list[float] = []
+    for row in itertools.chain.from_iterable(map(rows_of, converted.parts)):
+        found.rows += 1
+        try:
+            event = source.interaction(row.cells, items=False, users=False) if row.counts else None
+        except BadRow as error:
+            found.set_aside += 1
+            found.reasons[str(error)] = found.reasons.get(str(error), 0) + 1
+            continue
+        rated_low = event is not None and None not in (event.rating, data.min_rating) and event.rating < data.min_rating
+        if event is None or rated_low:
+            found.left_out += 1
+            continue
+        if event.timestamp is None:
+            time = float(place(row.file, row.row)) if data.order == "file" else 0.0
+        else:
+            time = event.timestamp
+            times = [min([time, *times]), max([time, *times])]
+        events[event.user].append((time, event.item))
+    if times:
+        found.first, found.last = (_iso(time) for time in times)
+    return events
+
+
+def _core(sequences: dict[str, list[Event]], data: DataConfig) -> dict[str, list[Event]]:
+    """Returns what the k-core leaves: users and items of too few are dropped until nothing changes."""
+    while True:
+        counts = collections.Counter(item for sequence in sequences.values() for _, item in sequence)
+        kept = {
+            user: [event for event in sequence if counts[event[1]] >= data.min_item_interactions]
+            for user, sequence in sequences.items()
+        }
+        kept = {user: sequence for user, sequence in kept.items() if len(sequence) >= data.min_user_interactions}
+        if sum(map(len, kept.values())) == sum(map(len, sequences.values())):
+            return kept
+        sequences = kept
+
+
+def _judge(found: Look, kept: dict[str, list[Event]], data: DataConfig) -> None:
+    if found.rows and found.set_aside and found.set_aside > data.max_bad_row_share * found.rows:
+        found.problems.append(
+            f"{found.set_aside} of {found.rows} rows cannot be used, more than `data.max_bad_row_share` = "
+            f"{data.max_bad_row_share:.2%} allows: {found.reasons}."
+        )
+    if not any(len(sequence) >= _FEWEST_ITEMS for sequence in kept.values()):
+        found.problems.append(
+            "The filters must leave a user of three or more items. Received: "
+            f"{found.kept}. Lower `data.min_user_interactions`, `data.min_item_interactions` or `data.min_rating`."
+        )
+    if found.first is None:
+        return
+    pairs = [(a[0] == b[0], sequence) for sequence in kept.values() for a, b in itertools.pairwise(sequence)]
+    tests = [sequence for sequence in kept.values() if len(sequence) >= _FEWEST_ITEMS]
+    found.tied_neighbours = sum(tied for tied, _ in pairs) / max(1, len(pairs))
+    found.tied_tests = sum(sequence[-1][0] == sequence[-2][0] for sequence in tests) / max(1, len(tests))
+    if data.task == "sequential" and data.ties == "shuffle" and found.tied_tests > data.max_tied_share:
+        found.problems.append(
+            f"Of {found.tied_tests:.1%} of the users the last item has the time of the one before, more than "
+            f"`data.max_tied_share` = {data.max_tied_share:.0%} allows: set `data.ties: basket` or "
+            "`data.task: general`, or name a column of finer times."
+        )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc).isoformat()
