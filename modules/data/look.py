@@ -5,12 +5,15 @@ import dataclasses
 import datetime
 import itertools
 import os
+from typing import Any
 
 from modules.data import locating
 from modules.data.config import DataConfig
+from modules.data.facts import SAMPLES
 from modules.data.grouping.sequences import Event, first_of_each_item
-from modules.data.reading import files
-from modules.data.reading.parsing import place, rows_of
+from modules.data.reading import bad_rows, files
+from modules.data.reading.conversion import Part
+from modules.data.reading.parsing import Row, place, rows_of
 from modules.data.reading.rows import BadRow
 from modules.data.spans import windows
 
@@ -115,19 +118,16 @@ def _read(found: Look, data: DataConfig, work_folder: str) -> dict[str, list[Eve
     source = locating.source_for(data)
     wanted = source.columns_read(items=False, users=False)
     converted = source.convert(_patterns(data, work_folder), wanted, work_folder)
-    found.set_aside = converted.facts.get("interactions/bad", 0)
-    prefix = "reason/interactions/"
-    found.reasons = {k.removeprefix(prefix): n for k, n in converted.facts.items() if k.startswith(prefix)}
-    found.rows, found.left_out = converted.facts.get("interactions/read", 0), 0
+    facts = collections.defaultdict(int, converted.facts)
+    found.left_out = 0
     events: dict[str, list[Event]] = collections.defaultdict(list)
     times: list[float] = []
-    for row in itertools.chain.from_iterable(map(rows_of, converted.parts)):
-        found.rows += 1
+    for part, row in ((each, row) for each in converted.parts for row in rows_of(each)):
+        facts["interactions/read"] += 1
         try:
             event = source.interaction(row.cells, items=False, users=False) if row.counts else None
         except BadRow as error:
-            found.set_aside += 1
-            found.reasons[str(error)] = found.reasons.get(str(error), 0) + 1
+            _set_aside(facts, str(error), part, row)
             continue
         rated_low = event is not None and None not in (event.rating, data.min_rating) and event.rating < data.min_rating
         if event is None or rated_low:
@@ -139,9 +139,24 @@ def _read(found: Look, data: DataConfig, work_folder: str) -> dict[str, list[Eve
             time = event.timestamp
             times = [min([time, *times]), max([time, *times])]
         events[event.user].append((time, event.item))
+    found.rows, found.set_aside = facts["interactions/read"], facts["interactions/bad"]
+    found.reasons = bad_rows.reasons_of(facts, bad_rows.INTERACTIONS)
+    try:
+        bad_rows.require_readable(facts, _patterns(data, work_folder), data)
+    except ValueError as error:
+        found.problems.append(str(error))
     if times:
         found.first, found.last = (_iso(time) for time in times)
     return events
+
+
+def _set_aside(facts: dict[str, Any], reason: str, part: Part, row: Row) -> None:
+    facts["interactions/bad"] += 1
+    facts[f"reason/interactions/{reason}"] += 1
+    samples = facts[f"sample/interactions/{reason}"] or []
+    if len(samples) < SAMPLES:
+        samples.append([os.path.basename(part.path), part.lines + row.row + 1, ",".join(row.cells.values())])
+    facts[f"sample/interactions/{reason}"] = samples
 
 
 def _core(sequences: dict[str, list[Event]], data: DataConfig) -> dict[str, list[Event]]:
@@ -159,11 +174,6 @@ def _core(sequences: dict[str, list[Event]], data: DataConfig) -> dict[str, list
 
 
 def _judge(found: Look, kept: dict[str, list[Event]], data: DataConfig) -> None:
-    if found.rows and found.set_aside and found.set_aside > data.max_bad_row_share * found.rows:
-        found.problems.append(
-            f"{found.set_aside} of {found.rows} rows cannot be used, more than `data.max_bad_row_share` = "
-            f"{data.max_bad_row_share:.2%} allows: {found.reasons}."
-        )
     if not any(len(sequence) >= _FEWEST_ITEMS for sequence in kept.values()):
         found.problems.append(
             "The filters must leave a user of three or more items. Received: "

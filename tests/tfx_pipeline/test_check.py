@@ -61,7 +61,7 @@ def test_it_tells_what_the_table_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     ("settings", "problem"),
     [
         ({"columns": {"user": "who"}}, "who"),
-        ({"max_bad_row_share": 0.0}, "1 of 9 rows cannot be used"),
+        ({"max_bad_row_share": 0.0}, "1 of 9 rows of"),
         ({"min_user_interactions": 9}, "The filters must leave a user of three or more items"),
         ({"max_tied_share": 0.4}, "Of 50.0% of the users the last item has the time of the one before"),
         ({"delimter": ";"}, "`data.delimter`: is not a known key"),
