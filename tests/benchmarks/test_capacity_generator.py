@@ -16,6 +16,7 @@ from benchmarks.capacity.generate import generate, population
 from benchmarks.capacity.interactions import BEHAVIOURS, FIRST_SECOND, Population, Rows, Statistics
 from modules.data import locating
 from modules.data.config import DataConfig
+from modules.data.reading.parsing import rows_of
 
 INTERACTIONS = 300_000
 
@@ -163,10 +164,10 @@ def test_the_file_is_read_as_taobao(tmp_path: Path) -> None:
     data = DataConfig(source="taobao", path=str(path))
     locating.check(data, "")
     source = locating.source_for(data)
-    assert all(
-        source.interaction(source.layout.cells(line, source.layout.header), items=True, users=False)
-        for line in path.read_bytes().splitlines()
-    )
+    parts = source.convert(str(path), source.columns_read(items=True, users=False), str(tmp_path)).parts
+    rows = [row for part in parts for row in rows_of(part)]
+    assert len(rows) == 500
+    assert all(source.interaction(row.cells, items=True, users=False) for row in rows)
 
 
 @pytest.mark.usefixtures("small_blocks")
