@@ -2,8 +2,8 @@
 
 import collections
 import dataclasses
-import datetime
 import itertools
+import math
 import os
 from typing import Any
 
@@ -15,6 +15,7 @@ from modules.data.reading import bad_rows, files
 from modules.data.reading.conversion import Part
 from modules.data.reading.parsing import Row, place, rows_of
 from modules.data.reading.rows import BadRow
+from modules.data.report import iso_time
 from modules.data.spans import windows
 
 _FEWEST_ITEMS = 3
@@ -75,9 +76,10 @@ def look(data: DataConfig, work_folder: str) -> Look:
     """
     found = Look()
     try:
-        _recognise(found, data, work_folder)
+        patterns = _patterns(data, work_folder)
+        _recognise(found, data, patterns)
         locating.check(data, work_folder)
-        events = _read(found, data, work_folder)
+        events = _read(found, data, patterns, work_folder)
     except (ValueError, OSError) as error:
         found.problems.append(str(error))
         return found
@@ -102,9 +104,9 @@ def _patterns(data: DataConfig, work_folder: str) -> list[str]:
     return [os.path.join(*locating.source_for(part).locate(work_folder)) for part in parts]
 
 
-def _recognise(found: Look, data: DataConfig, work_folder: str) -> None:
+def _recognise(found: Look, data: DataConfig, patterns: list[str]) -> None:
     source = locating.source_for(data)
-    paths = files.matching(_patterns(data, work_folder))
+    paths = files.matching(patterns)
     file = source.recognise(paths[0], source.columns_read(items=False, users=False)) if paths else None
     if file is None:
         return
@@ -113,15 +115,15 @@ def _recognise(found: Look, data: DataConfig, work_folder: str) -> None:
     found.first_rows = [list(row) for row in file.rows[:3]]
 
 
-def _read(found: Look, data: DataConfig, work_folder: str) -> dict[str, list[Event]]:
+def _read(found: Look, data: DataConfig, patterns: list[str], work_folder: str) -> dict[str, list[Event]]:
     """Returns each user's events as they stand in the files, and notes what was counted on the way."""
     source = locating.source_for(data)
     wanted = source.columns_read(items=False, users=False)
-    converted = source.convert(_patterns(data, work_folder), wanted, work_folder)
+    converted = source.convert(patterns, wanted, work_folder)
     facts = collections.defaultdict(int, converted.facts)
     found.left_out = 0
     events: dict[str, list[Event]] = collections.defaultdict(list)
-    times: list[float] = []
+    first, last = math.inf, -math.inf
     for part, row in ((each, row) for each in converted.parts for row in rows_of(each)):
         facts["interactions/read"] += 1
         try:
@@ -137,16 +139,16 @@ def _read(found: Look, data: DataConfig, work_folder: str) -> dict[str, list[Eve
             time = float(place(row.file, row.row)) if data.order == "file" else 0.0
         else:
             time = event.timestamp
-            times = [min([time, *times]), max([time, *times])]
+            first, last = min(first, time), max(last, time)
         events[event.user].append((time, event.item))
     found.rows, found.set_aside = facts["interactions/read"], facts["interactions/bad"]
     found.reasons = bad_rows.reasons_of(facts, bad_rows.INTERACTIONS)
     try:
-        bad_rows.require_readable(facts, _patterns(data, work_folder), data)
+        bad_rows.require_readable(facts, patterns, data)
     except ValueError as error:
         found.problems.append(str(error))
-    if times:
-        found.first, found.last = (_iso(time) for time in times)
+    if first <= last:
+        found.first, found.last = iso_time(first), iso_time(last)
     return events
 
 
@@ -181,9 +183,9 @@ def _judge(found: Look, kept: dict[str, list[Event]], data: DataConfig) -> None:
         )
     if found.first is None:
         return
-    pairs = [(a[0] == b[0], sequence) for sequence in kept.values() for a, b in itertools.pairwise(sequence)]
+    tied = [a[0] == b[0] for sequence in kept.values() for a, b in itertools.pairwise(sequence)]
     tests = [sequence for sequence in kept.values() if len(sequence) >= _FEWEST_ITEMS]
-    found.tied_neighbours = sum(tied for tied, _ in pairs) / max(1, len(pairs))
+    found.tied_neighbours = sum(tied) / max(1, len(tied))
     found.tied_tests = sum(sequence[-1][0] == sequence[-2][0] for sequence in tests) / max(1, len(tests))
     if data.task == "sequential" and data.ties == "shuffle" and found.tied_tests > data.max_tied_share:
         found.problems.append(
@@ -191,7 +193,3 @@ def _judge(found: Look, kept: dict[str, list[Event]], data: DataConfig) -> None:
             f"`data.max_tied_share` = {data.max_tied_share:.0%} allows: set `data.ties: basket` or "
             "`data.task: general`, or name a column of finer times."
         )
-
-
-def _iso(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc).isoformat()

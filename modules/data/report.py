@@ -51,8 +51,8 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
             "items": items,
             "interactions": interactions,
             "density": interactions / max(1, users * items),
-            "first": _iso(facts["first/time"]) if has_time else None,
-            "last": _iso(facts["last/time"]) if has_time else None,
+            "first": iso_time(facts["first/time"]) if has_time else None,
+            "last": iso_time(facts["last/time"]) if has_time else None,
         },
         "ties": {
             "neighbours": facts.get("ties/neighbours", 0) / max(1, facts.get("ties/pairs", 0)),
@@ -139,7 +139,8 @@ def _table(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def _iso(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
+    """Returns unix seconds as ISO 8601 in UTC, or as a number where no calendar reaches."""
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     try:
         return (epoch + datetime.timedelta(seconds=seconds)).isoformat()
