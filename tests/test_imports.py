@@ -20,6 +20,7 @@ PACKAGES = {
 # From the ground up: a room imports lower floors only; a file of `modules` not named here is the ground.
 FLOORS = (
     {"data", "models", "metrics"},
+    {"serving"},
     {"export"},
     {"training"},
     {"tuning"},

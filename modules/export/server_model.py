@@ -7,9 +7,8 @@ import tensorflow as tf
 from modules.export.config import ExportOptions
 from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
-
-_LAST = tf.float32.min
-"""Score of padding and of unknown candidates: behind everything, and finite, so that every JSON parser reads it."""
+from modules.serving.answers import LAST, K, answer, first_of, wanted
+from modules.serving.similar import Similar
 
 _USER_BUCKETS = 10_000
 
@@ -23,6 +22,7 @@ class ServerModel(tf.Module):
         -> item_id, score `[B, max k]`; 1 <= k <= `candidates`
       * `retrieve`: user_id, history -> item_id, score `[B, C]` of the first stage
       * `rank`: user_id, history, candidate_id `[B, C]` -> score `[B, C]`
+      * `similar` and, where the model counts them, `neighbours`: see `modules.serving.similar.Similar`
       * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
       * `evaluate`: examples `[B]` -> ranked, retrieved, exhaustive: item ids, for the Evaluator
 
@@ -41,6 +41,7 @@ class ServerModel(tf.Module):
         self.towers = towers
         self.index = index
         self._options = options
+        self.similar = Similar(towers, options.candidates)
 
     def save(self, path: str) -> None:
         """Writes the SavedModel with its signatures to `path`."""
@@ -49,15 +50,14 @@ class ServerModel(tf.Module):
         candidates = tf.TensorSpec([None, None], tf.string, "candidate_id")
         examples = tf.TensorSpec([None], tf.string, "examples")
         exclude = tf.TensorSpec([None, None], tf.string, "exclude")
-        # Of any rank: a REST request in column form gives one number, in row form one each instance.
-        k = tf.TensorSpec(None, tf.int32, "k")
         signatures = {
             "serving_default": self.serve.get_concrete_function(users, histories),
-            "recommend": self.recommend.get_concrete_function(users, histories, exclude, k),
+            "recommend": self.recommend.get_concrete_function(users, histories, exclude, K),
             "retrieve": self.retrieve.get_concrete_function(users, histories),
             "rank": self.rank.get_concrete_function(users, histories, candidates),
             "serve_tf_examples": self.serve_tf_examples.get_concrete_function(examples),
             "evaluate": self.evaluate.get_concrete_function(examples),
+            **self.similar.signatures(),
         }
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(self, path, signatures, options)
@@ -84,17 +84,12 @@ class ServerModel(tf.Module):
         Raises:
           InvalidArgumentError: where a k is not from 1 to `candidates`, or is not as many as there are rows.
         """
-        batch = tf.shape(user_id)[0]
-        with tf.control_dependencies(self._check_k(k, batch)):
-            wanted = tf.reshape(tf.identity(k), [-1])
+        counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
         request = self.towers.encode(user_id, history)
         request = request._replace(exclude=tf.concat([request.exclude, self.towers.look_up(exclude)], axis=1))
         retrieved, _ = self._retrieve(request)
         ids, scores = self._rank_retrieved(request, retrieved, self._options.candidates)
-        # Over no rows the maximum is the lowest integer.
-        width = tf.maximum(tf.reduce_max(wanted), 0)
-        asked_for = tf.range(width) < wanted[:, tf.newaxis]
-        return self._answer(tf.where(asked_for, ids[:, :width], 0), scores[:, :width])
+        return self._answer(*first_of(ids, scores, counts))
 
     @tf.function(autograph=False)
     def retrieve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -127,15 +122,6 @@ class ServerModel(tf.Module):
             "exhaustive": tf.gather(self.towers.item_ids, self._rank_everything(request, sampled)),
         }
 
-    def _check_k(self, k: tf.Tensor, batch: tf.Tensor) -> list[tf.Operation]:
-        most = self._options.candidates
-        whole = tf.reduce_all((k >= 1) & (k <= most))
-        paired = tf.logical_or(tf.equal(tf.rank(k), 0), tf.equal(tf.size(k), batch))
-        return [
-            tf.debugging.Assert(whole, [f"`k` must be from 1 to {most}. Received:", k]),
-            tf.debugging.Assert(paired, ["`k` must be one number, or one each row of `user_id`. Received:", k]),
-        ]
-
     def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
         found = self.index.search(request.query, request.exclude, self._options.candidates)
         popular = popular_top_k(
@@ -152,12 +138,12 @@ class ServerModel(tf.Module):
         known = self.towers.score(request.user, request.history, request.query, candidates)
         popular = tf.gather(self.towers.log_popularity, candidates)
         scores = tf.where(request.cold[:, tf.newaxis], popular, known)
-        return tf.where(candidates > 0, scores, _LAST)
+        return tf.where(candidates > 0, scores, LAST)
 
     def _rank_retrieved(self, request: Any, retrieved: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         scores = in_chunks(lambda ids: self._score(request, ids), retrieved)
         missing = max(0, k - self._options.candidates)
-        scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=_LAST)
+        scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=LAST)
         best, columns = tf.math.top_k(scores, k)
         return tf.gather(tf.pad(retrieved, [[0, 0], [0, missing]]), columns, batch_dims=1), best
 
@@ -175,10 +161,7 @@ class ServerModel(tf.Module):
         return tf.scatter_nd(rows, ids, shape)
 
     def _answer(self, ids: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            "item_id": tf.gather(self.towers.item_ids, ids),
-            "score": tf.where(ids > 0, scores, _LAST),
-        }
+        return answer(self.towers.item_ids, ids, scores)
 
 
 def _parse(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -73,6 +73,10 @@ class Towers(tf.Module):
             tf.lookup.KeyValueTensorInitializer(tf.constant(item_ids), tf.range(1, len(item_ids) + 1, dtype=tf.int64)),
             default_value=0,
         )
+        if model.blend is not None:
+            self.neighbours = tf.function(
+                model.blend.neighbours, [tf.TensorSpec([None, None], tf.int64, "items")], autograph=False
+            )
 
     @tf.function(
         autograph=False,

@@ -47,6 +47,7 @@ class Blend(tf.keras.layers.Layer):
         super().__init__(name="blend")
         rows = len(neighbours.ids)
         self._stride = rows + 1
+        self._width = neighbours.ids.shape[1]
         # All rows ascend as one, so that one search finds any pair, however many neighbours there are.
         keys = np.arange(rows)[:, np.newaxis] * self._stride + neighbours.ids
         places = np.minimum(neighbours.ids, rows - 1)
@@ -75,6 +76,17 @@ class Blend(tf.keras.layers.Layer):
         setting = Setting(*tf.unstack(self._setting))
         pointing = self.pointing(history, candidates, setting.decay)
         return blended(setting, retriever_scores, ranker_scores, pointing)
+
+    def neighbours(self, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what came after int64 items `[B, S]` in training.
+
+        Returns:
+          ids int64 `[B, S, M]`, 0 where an item has fewer neighbours, and float32 `[B, S, M]`, their counts over the
+          root of how many users have each of both.
+        """
+        places = items[..., tf.newaxis] * self._width + tf.range(self._width, dtype=tf.int64)
+        ids = tf.gather(self._keys, places) % self._stride
+        return tf.where(ids < self._stride - 1, ids, 0), tf.gather(self._weights, places)
 
     def pointing(self, history: tf.Tensor, candidates: tf.Tensor, decay: float | tf.Tensor) -> tf.Tensor:
         """Returns s float32 `[B, C]`."""

@@ -74,7 +74,7 @@ def _search_rows(
         return tf.matmul(query, vectors[ids[0] - offset : ids[-1] + 1 - offset], transpose_b=True)
 
     last = tf.shape(vectors, tf.int64)[0] + offset - 1
-    return _search_in_chunks(score, last, exclude, k, chunk, first=max(offset, 1))
+    return search_in_chunks(score, last, exclude, k, chunk, first=max(offset, 1))
 
 
 def popular_top_k(
@@ -126,12 +126,12 @@ def exhaustive_top_k(
       ids int64 `[B, k]` and scores float32 `[B, k]`.
     """
     batch = tf.shape(exclude)[0]
-    return _search_in_chunks(
+    return search_in_chunks(
         lambda ids: score(tf.tile(ids[tf.newaxis], [batch, 1])), tf.constant(num_items, tf.int64), exclude, k, chunk
     )
 
 
-def _search_in_chunks(
+def search_in_chunks(
     score: Callable[[tf.Tensor], tf.Tensor],
     last: tf.Tensor,
     exclude: tf.Tensor,

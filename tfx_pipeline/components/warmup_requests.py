@@ -24,8 +24,8 @@ BATCH_SIZE = 32
 def write(folder: str, model_path: str, users: Sequence[Mapping]) -> int:
     """Writes the warm-up requests of a model.
 
-    Each signature of users and their histories is asked about one user, a user nobody knows, a user without a history,
-    and 32 users at once. Where it wants candidates, or items to leave out, these are the history's.
+    Each signature of users or items is asked about one user, a user nobody knows, a user without a history, and 32
+    users at once. Where it wants items in place of users, candidates, or items to leave out, these are the history's.
 
     Args:
       folder: where `tf_serving_warmup_requests` is written.
@@ -42,7 +42,7 @@ def write(folder: str, model_path: str, users: Sequence[Mapping]) -> int:
             inputs = _inputs(batch)
             for name in sorted(signatures):
                 wanted = signatures[name].inputs.keys()
-                if "user_id" in wanted and wanted <= inputs.keys():
+                if {"user_id", "item_id"} & wanted and wanted <= inputs.keys():
                     writer.write(_log(name, {key: inputs[key] for key in wanted}).SerializeToString())
                     count += 1
     return count
@@ -73,6 +73,7 @@ def _inputs(users: Sequence[Mapping]) -> dict[str, tensor_pb2.TensorProto]:
     return {
         "user_id": tf.make_tensor_proto([user["user_id"] for user in users], tf.string),
         "history": histories,
+        "item_id": histories,
         "candidate_id": histories,
         "exclude": histories,
         "k": tf.make_tensor_proto(1, tf.int32),

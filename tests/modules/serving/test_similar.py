@@ -1,0 +1,103 @@
+"""Items like those given, asked of exports that were loaded again and of a server."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modules.models.algorithms.base import TwoStageModel
+from tests.model_server import server_process
+from tests.modules.export.exports import CANDIDATES, ITEMS
+from tests.modules.export.exports import export as export_plain
+from tests.modules.serving.served import LAST, counted, numbers, strings
+
+GIVEN = [[3], [150, 2], [9, 0, 9]]
+
+
+def cosines(model: TwoStageModel, given: list[int]) -> np.ndarray:
+    """Returns the mean cosine of every item with those given, by number; -inf for what is no answer."""
+    vectors = model.retriever.all_candidates().numpy().astype(np.float64)
+    vectors[0] = 1
+    directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = np.mean([directions @ directions[item] for item in given if item], axis=0)
+    scores[[0, *given]] = -np.inf
+    return scores
+
+
+def followed(given: list[int]) -> np.ndarray:
+    """Returns the sum over the given items of count / sqrt(n n'); n is 200 for item 1, 199 for item 2, and so on."""
+    table = counted()
+    scores = np.zeros(ITEMS + 2)
+    for item in filter(None, given):
+        for other, count in zip(table.ids[item], table.counts[item], strict=True):
+            scores[other] += count / np.sqrt((ITEMS + 1 - item) * max(1, ITEMS + 1 - other))
+    scores[[0, ITEMS + 1, *given]] = 0
+    return scores[:-1]
+
+
+def test_similar_items_are_those_of_the_best_mean_cosine(signatures: dict, model: TwoStageModel) -> None:
+    answer = signatures["similar"](item_id=strings(GIVEN), k=tf.constant(7))
+    found = numbers(answer["item_id"])
+    for row, given in enumerate(GIVEN):
+        scores = cosines(model, given)
+        np.testing.assert_array_equal(found[row], np.argsort(-scores, kind="stable")[:7])
+        np.testing.assert_allclose(answer["score"][row], np.sort(-scores)[:7] * -1, rtol=1e-4, atol=1e-5)
+
+
+def test_neighbours_are_those_that_followed_most(signatures: dict) -> None:
+    answer = signatures["neighbours"](item_id=strings(GIVEN), k=tf.constant(CANDIDATES))
+    found, scores = numbers(answer["item_id"]), answer["score"].numpy()
+    for row, given in enumerate(GIVEN):
+        expected = followed(given)
+        count = np.count_nonzero(expected)
+        assert 10 <= count < CANDIDATES
+        np.testing.assert_allclose(scores[row, :count], np.sort(-expected)[:count] * -1, rtol=1e-5)
+        np.testing.assert_allclose(scores[row, :count], expected[found[row, :count]], rtol=1e-5)
+        assert len(set(found[row, :count])) == count
+        assert np.all(found[row, count:] == 0)
+        assert np.all(scores[row, count:] == LAST)
+
+
+@pytest.mark.parametrize("name", ["similar", "neighbours"])
+def test_unknown_items_do_not_count_and_alone_have_no_answer(signatures: dict, name: str) -> None:
+    given = tf.constant(
+        [["item 3", "", ""], ["item 3", "never heard of", ""], ["never heard of", "", ""], ["", "", ""]]
+    )
+    answer = signatures[name](item_id=given, k=tf.constant([4, 4, 4, 2]))
+    items, scores = answer["item_id"].numpy(), answer["score"].numpy()
+    np.testing.assert_array_equal(items[1], items[0])
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-6)
+    assert np.all(items[0] != b"")
+    assert np.all(items[2:] == b"")
+    assert np.all(scores[2:] == LAST)
+
+
+def test_a_number_that_cannot_be_had_is_the_callers_error(signatures: dict) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"`k` must be from 1 to {CANDIDATES}. Received:.*31"):
+        signatures["similar"](item_id=strings(GIVEN), k=tf.constant(31))
+
+
+def test_no_rows_are_no_answers(signatures: dict) -> None:
+    for name in ("similar", "neighbours"):
+        assert signatures[name](item_id=tf.zeros([0, 0], tf.string), k=tf.constant(3))["item_id"].shape[0] == 0
+
+
+def test_a_model_that_counts_nothing_has_no_neighbours(tmp_path: Path) -> None:
+    path = export_plain(tmp_path, "exact")
+    assert "similar" in tf.saved_model.load(path).signatures
+    assert "neighbours" not in tf.saved_model.load(path).signatures
+
+
+def test_a_server_answers_the_same(exports: Path, loaded: dict, tmp_path: Path) -> None:
+    (tmp_path / "corr").mkdir()
+    os.symlink(exports / "int8", tmp_path / "corr/1")
+    with server_process.serving(tmp_path / "log", "--model", f"corr={tmp_path}/corr") as server:
+        for name in ("similar", "neighbours"):
+            expected = loaded["int8"].signatures[name](item_id=tf.constant([["item 3"]]), k=tf.constant(3))
+            reply = server.client.call("corr:predict", signature_name=name, instances=[{"item_id": ["item 3"], "k": 3}])
+            assert reply.status == 200, reply.body
+            (row,) = reply.json()["predictions"]
+            assert [item.encode() for item in row["item_id"]] == list(expected["item_id"].numpy()[0])
+            np.testing.assert_allclose(row["score"], expected["score"][0], rtol=1e-5)
