@@ -6,7 +6,7 @@ import tensorflow as tf
 from modules.export.cells import Cells
 from modules.export.config import Quantisation
 from modules.export.indexes import Index, search_short_rows_exactly
-from modules.models.retrieval import top_k
+from modules.models.retrieval import contains, top_k
 
 _BLOCK = 16
 _RESCORED = 2
@@ -103,7 +103,7 @@ class PartitionedIndex(Index):
         if self._quantised:
             exact = tf.linalg.matvec(tf.gather(self._candidates, ids), query)
             scores = tf.where(ids > 0, exact, float("-inf"))
-        scores = tf.where(_contains(exclude, ids), float("-inf"), scores)
+        scores = tf.where(contains(exclude, ids), float("-inf"), scores)
         found, best = top_k(scores[tf.newaxis], ids, k)
         return found[0], best[0]
 
@@ -121,10 +121,3 @@ def _products(query: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
     """Returns the inner products `[M]` of a query `[d]` with vectors `[M, d]`."""
     # A product of matrices, which TensorFlow computes faster than one of a matrix and a vector.
     return tf.matmul(query[tf.newaxis], vectors, transpose_b=True)[0]
-
-
-def _contains(values: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """Returns bool `[M]`, which of int64 ids `[M]` are among `values` `[E]`."""
-    # The last entry lets a search that runs off the end find something, which equals no id.
-    ascending = tf.concat([tf.sort(values), [tf.int64.max]], axis=0)
-    return tf.equal(tf.gather(ascending, tf.searchsorted(ascending, ids)), ids)

@@ -199,6 +199,13 @@ def mask_columns(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.size(columns)], float("-inf")))
 
 
+def contains(values: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Returns bool `[M]`, which of int64 ids `[M]` are among `values` `[E]`."""
+    # The last entry lets a search that runs off the end find something, which equals no id.
+    ascending = tf.concat([tf.sort(values), [tf.int64.max]], axis=0)
+    return tf.equal(tf.gather(ascending, tf.searchsorted(ascending, ids)), ids)
+
+
 def top_k(scores: tf.Tensor, ids: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the ids and scores `[B, k]` of the k best of `scores` `[B, M]`, whose columns are the items `ids` `[M]`.
 

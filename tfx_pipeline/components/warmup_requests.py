@@ -76,6 +76,7 @@ def _inputs(users: Sequence[Mapping]) -> dict[str, tensor_pb2.TensorProto]:
         "item_id": histories,
         "candidate_id": histories,
         "exclude": histories,
+        "allow": histories,
         "k": tf.make_tensor_proto(1, tf.int32),
     }
 
