@@ -11,7 +11,7 @@ help: ## list the targets
 
 install: .venv/.installed ## build .venv from the lock file
 
-run: .venv/.installed ## run the pipeline through the TFX CLI; CONFIG=file.yaml, DATA=interactions.csv
+run: .venv/.installed ## run the pipeline and report; CONFIG=file.yaml, DATA=interactions.csv
 	$(BIN)/python -m tfx_pipeline.run --config $(CONFIG) $(if $(DATA),--data $(DATA))
 
 check: .venv/.installed ## look at the data and the configuration before hours are spent; CONFIG=file.yaml, DATA=file

@@ -148,11 +148,6 @@ class PipelineConfig(Section):
         return f"{self.name}_scann"
 
     @property
-    def tfx_home(self) -> str:
-        """Folder of the TFX command line's register of pipelines."""
-        return os.path.join(_absolute(self.root), "tfx")
-
-    @property
     def pipeline_root(self) -> str:
         """Folder of the artifacts."""
         return os.path.join(_absolute(self.root), "pipelines", self.name)

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from tfx_pipeline.config import PipelineConfig
 
 
-def run() -> None:
-    """Runs the pipeline on this machine; a run that failed or was killed goes on where it stopped."""
+def run() -> "PipelineConfig":
+    """Runs the pipeline on this machine; a run that failed or was killed goes on where it stopped.
+
+    Returns:
+      The configuration it ran with.
+
+    Raises:
+      SystemExit: with status 2 where the run could not start, with 1 where a component failed.
+    """
     lines = logs.set_up()
     # Before the imports, which take longer than some have patience.
     interruption.end_when_told(lambda: failures.describe_interruption(lines.running))
@@ -29,10 +36,10 @@ def run() -> None:
         preflight(config)
         with run_lock(config.pipeline_root) as alone:
             _run(config, alone, lines)
-    except ValueError as error:
-        sys.exit(f"{error}")
-    except OSError as error:
-        sys.exit(f"The run cannot start: {error}.")
+    except (ValueError, OSError) as error:
+        print(error if isinstance(error, ValueError) else f"The run cannot start: {error}.", file=sys.stderr)
+        sys.exit(2)
+    return config
 
 
 def _run(config: "PipelineConfig", alone: bool, lines: logs.ComponentLines) -> None:

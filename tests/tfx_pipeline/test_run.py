@@ -1,4 +1,4 @@
-"""The whole way a newcomer goes: `make run` through the TFX command line, twice, then `make serve` and a request."""
+"""The whole way a newcomer goes: `make run`, once more by the `tfx` command, then `make serve` and a request."""
 
 import json
 import os
@@ -17,13 +17,22 @@ import pytest
 
 from tests.model_server import grpc_client
 from tests.tfx_pipeline.small_table import item_name, write_config, write_table
+from tfx_pipeline import local_runner
+from tfx_pipeline.report import collect
 from tfx_pipeline.report.lineage import latest_run
 
 _PATIENCE_SECONDS = 1800
 
 
 class Runs(NamedTuple):
-    """What two runs of the same pipeline left behind."""
+    """What two runs of the same pipeline left behind.
+
+    Attributes:
+      root: of all they wrote.
+      first_output: what `make run` printed.
+      second_output: what `tfx pipeline create` and `tfx run create` printed.
+      versions_after_first: of the portable export.
+    """
 
     root: Path
     first_output: str
@@ -37,14 +46,22 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     table, config, root = folder / "table.csv", folder / "config.yaml", folder / "var"
     write_table(table)
     write_config(config, table, root)
-    first = _run(config)
+    first = _run([sys.executable, "-m", "tfx_pipeline.run", "--config", str(config)])
     after_first = _versions(root, "small")
-    return Runs(root, first, _run(config), after_first)
+    tfx = str(Path(sys.executable).with_name("tfx"))
+    # The command finds `pip` by name, and keeps its list of pipelines in a folder of the user's.
+    path = os.pathsep.join([os.path.dirname(tfx), os.environ["PATH"]])
+    environment = {"PIPELINE_CONFIG": str(config), "LOCAL_HOME": str(folder / "tfx"), "PATH": path}
+    second = _run(
+        [tfx, "pipeline", "create", "--engine=local", f"--pipeline_path={local_runner.__file__}"], **environment
+    ) + _run([tfx, "run", "create", "--engine=local", "--pipeline_name=small"], **environment)
+    return Runs(root, first, second, after_first)
 
 
-def _run(config: Path) -> str:
+def _run(command: list[str], **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "tfx_pipeline.run", "--config", str(config)],
+        command,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=_PATIENCE_SECONDS,
@@ -84,6 +101,12 @@ def test_second_run_reuses_what_has_not_changed_and_pushes_a_new_version(runs: R
     assert {"InteractionExampleGen", "StatisticsGen", "Transform", "Trainer", "ScannIndexer"} <= cached
     assert not {"Pusher.small", "Pusher.small_scann"} & cached
     assert len(_versions(runs.root, "small")) == len(runs.versions_after_first) + 1
+
+
+def test_a_model_that_is_its_own_baseline_is_reported(runs: Runs) -> None:
+    facts = collect(str(runs.root / "metadata" / "small" / "metadata.db"), "small")
+    assert facts.notes == []
+    assert [(model.name, model.blessed) for model in facts.models] == [("small", True), ("small_scann", True)]
 
 
 def test_nothing_unfinished_is_left_behind(runs: Runs) -> None:

@@ -118,8 +118,9 @@ def _read_run(store: metadata_store.MetadataStore, context: mlmd.Context, pipeli
         found: dict[str, list[Artifact]] = {}
         for event in events:
             if event.execution_id == execution.id and event.type in types:
-                key = next((step.key for step in event.path.steps if step.key), "")
-                found.setdefault(key, []).append(artifacts[event.artifact_id])
+                # One event tells all the inputs that an artifact is: the model may be its own baseline.
+                for key in [step.key for step in event.path.steps if step.key] or [""]:
+                    found.setdefault(key, []).append(artifacts[event.artifact_id])
         return found
 
     return Run(

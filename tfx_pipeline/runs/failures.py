@@ -31,9 +31,9 @@ def describe_interruption(component: str | None) -> str:
     Args:
       component: the component that was running; None where none was.
     """
-    where = f"The run was stopped in {component}." if component else "The run was stopped before its first component."
+    where = f" in {component}" if component else ""
     return (
-        f"{where} What has finished is kept, and training goes on after its last whole epoch: "
+        f"The run was stopped{where}. What has finished is kept, and training goes on after its last whole epoch: "
         "start the run again by the same command."
     )
 

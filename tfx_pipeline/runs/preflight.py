@@ -56,7 +56,6 @@ def _unwritable(config: PipelineConfig) -> Iterator[str]:
         os.path.dirname(config.report_path),
         config.log_dir,
         config.data_dir,
-        config.tfx_home,
     ]
     # Several folders may fail for the same reason; one line tells it.
     reasons = dict.fromkeys(filter(None, map(_why_unwritable, folders)))

@@ -82,16 +82,6 @@ def check_run_lock(pipeline_root: str) -> None:
         return
 
 
-def killed_run(pipeline_root: str) -> Holder | None:
-    """Returns the process that held the lock last where it ended without giving it back; None where it did, or runs."""
-    try:
-        check_run_lock(pipeline_root)
-        with lock_path(pipeline_root).open(encoding="utf-8") as file:
-            return _read(file)
-    except (RunLockError, OSError):
-        return None
-
-
 def _take(file: TextIO, pipeline_root: str) -> bool:
     """Returns whether the lock is held now; False where the file system knows none."""
     for attempt in range(_ATTEMPTS):

@@ -1,5 +1,6 @@
 """A run that is killed in each of its components in turn, and started again each time."""
 
+import json
 import signal
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.tfx_pipeline.runs import forked_runs
 from tests.tfx_pipeline.small_table import NUM_USERS, item_name, write_config, write_table
 from tfx_pipeline.config import PipelineConfig, load_config
 from tfx_pipeline.pipeline import create_pipeline
-from tfx_pipeline.runs.run_lock import killed_run
+from tfx_pipeline.runs.run_lock import lock_path
 
 
 class Found(NamedTuple):
@@ -37,7 +38,7 @@ class Runs(NamedTuple):
       components: in the order they run.
       statuses: of the processes, by the component they were killed in.
       after: the executions as they stood after each of those kills.
-      killers: the lock's word on who was killed.
+      pids: of the process that was killed in each component, and as the lock has it.
       logs: what was printed by the run after each kill.
     """
 
@@ -46,7 +47,7 @@ class Runs(NamedTuple):
     components: list[str]
     statuses: dict[str, int | None]
     after: dict[str, list[Found]]
-    pids: dict[str, tuple[int | None, int | None]]
+    pids: dict[str, tuple[int | None, int]]
     logs: dict[str, str]
 
 
@@ -67,8 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     for component in components:
         process = _start(folder, "killed", f"until {component}", killed_in=component)
         statuses[component], after[component] = process.exitcode, _executions(config)
-        holder = killed_run(config.pipeline_root)
-        pids[component] = (process.pid, holder.pid if holder else None)
+        pids[component] = (process.pid, json.loads(lock_path(config.pipeline_root).read_text())["pid"])
     _start(folder, "killed", "until the end")
     names = [f"until {component}" for component in components[1:]] + ["until the end"]
     logs = {component: (folder / f"{name}.log").read_text() for component, name in zip(components, names, strict=True)}
@@ -104,7 +104,7 @@ def test_every_component_was_killed_at_work(runs: Runs) -> None:
 def test_the_lock_is_free_and_names_who_was_killed(runs: Runs) -> None:
     for started, named in runs.pids.values():
         assert started == named
-    assert killed_run(runs.config.pipeline_root) is None
+    assert lock_path(runs.config.pipeline_root).read_text() == ""
 
 
 def test_nothing_is_computed_twice(runs: Runs) -> None:
