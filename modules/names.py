@@ -58,6 +58,11 @@ def item_column(name: str) -> str:
     return f"item_{name}"
 
 
+def item_number(name: str) -> str:
+    """Returns the transformed column of the numeric item feature `name` as it is, without buckets."""
+    return f"item_{name}_number"
+
+
 def user_column(name: str) -> str:
     """Returns the transformed column of the user feature `name`; also its vocabulary's name."""
     return f"user_{name}"

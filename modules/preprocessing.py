@@ -40,7 +40,8 @@ def preprocessing_fn(inputs: Inputs, custom_config: dict[str, Any]) -> Outputs:
 
     Returns:
       Sparse int64 [batch, any]: `user`, `history`, `target`, `item`, `item_count`, and for each
-      side feature `item_<name>` or `user_<name>`.
+      side feature `item_<name>` or `user_<name>`; float32 `item_<name>_number` for each number of
+      the items, which served rules compare.
     """
     data = DataConfig.model_validate_json(custom_config["data"])
     target, item = inputs[names.TARGET], inputs[names.ITEM_ID]
@@ -59,6 +60,8 @@ def preprocessing_fn(inputs: Inputs, custom_config: dict[str, Any]) -> Outputs:
     for name, feature in data.item_features.items():
         column = names.item_column(name)
         outputs[column] = _side_feature(inputs[name], feature, column, data.numeric_buckets)
+        if feature.kind == "numeric":
+            outputs[names.item_number(name)] = inputs[name]
     for name, feature in data.user_features.items():
         column = names.user_column(name)
         outputs[column] = _side_feature(inputs[name], feature, column, data.numeric_buckets)

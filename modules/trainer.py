@@ -23,8 +23,11 @@ from modules.export.server_model import ServerModel
 from modules.export.towers import Towers
 from modules.export.training_record import TrainingRecord
 from modules.models.algorithms.base import TwoStageModel
+from modules.serving.item_lists import read_item_lists
+from modules.serving.rules import Rules, with_named_rules
 from modules.training.fit import TrainingData, fit
 from modules.training.inputs import evaluation_users, read_corpus
+from modules.training.item_facts import read_item_facts
 from modules.training.settings import TrainerSettings
 from modules.training.warm_start import BaseModel, WarmStart, find_base
 from modules.tuning.effective import with_hyperparameters, write_configuration
@@ -51,6 +54,7 @@ def run_fn(fn_args: FnArgs) -> None:
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train, catalog = (files_of_split(fn_args.train_files, split) for split in (names.TRAIN, names.CATALOG))
     corpus = read_corpus(catalog, train, vocabulary_sizes(transform_output, settings.data))
+    rules = _read_rules(transform_output, settings, catalog)
     logging.info("Corpus: %d items, %d users.", corpus.num_items, corpus.num_users)
     # A path or a URI.
     checkpoints = os.path.join(
@@ -70,6 +74,7 @@ def run_fn(fn_args: FnArgs) -> None:
         transform_output.transform_features_layer(),
         transform_output.vocabulary_by_name(names.ITEM_VOCABULARY),
         corpus,
+        rules,
     )
     candidates = settings.model.candidate_count(corpus.num_items)
     options = ExportOptions(candidates=candidates, **settings.export.model_dump())
@@ -109,6 +114,19 @@ def validation_queries(model: TwoStageModel, patterns: Sequence[str]) -> np.ndar
     return tf.boolean_mask(model.retriever.query(context), known).numpy()
 
 
+def _read_rules(transform_output: tft.TFTransformOutput, settings: TrainerSettings, catalog: Sequence[str]) -> Rules:
+    """Returns what served rules know of the items; before the training, so that a wrong rule costs none."""
+    features = settings.data.item_features
+    item_ids = transform_output.vocabulary_by_name(names.ITEM_VOCABULARY)
+    vocabularies = {names.ITEM_VOCABULARY: item_ids} | {
+        name: transform_output.vocabulary_by_name(names.item_column(name))
+        for name, feature in features.items()
+        if feature.kind == "categorical"
+    }
+    lists = read_item_lists(settings.named_items.lists, item_ids)
+    return with_named_rules(read_item_facts(catalog, features, vocabularies), lists, settings.named_items.rules)
+
+
 def files_of_split(patterns: Sequence[str], split: str) -> list[str]:
     """Returns those of the Trainer's file patterns that belong to a split of the examples."""
     return [pattern for pattern in patterns if f"/Split-{split}/" in pattern]
@@ -131,8 +149,8 @@ def _vocabularies(data: DataConfig) -> list[str]:
 
 
 def _side_features(data: DataConfig) -> Mapping[str, SideFeature]:
-    """Returns the side features of items and users by the name of their transformed column."""
-    columns = {names.item_column(name): feature for name, feature in data.item_features.items()}
+    """Returns the model's side features of items and users by the name of their transformed column."""
+    columns = {names.item_column(name): feature for name, feature in data.item_features.items() if feature.in_model}
     return columns | {names.user_column(name): feature for name, feature in data.user_features.items()}
 
 

@@ -99,6 +99,15 @@ class PipelineConfig(Section):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _lists_and_rules_are_no_features(self) -> "PipelineConfig":
+        named = self.serving.lists.keys() | self.serving.rules.keys()
+        if taken := sorted(named & self.data.item_features.keys()):
+            raise ValueError(
+                f"`serving.lists` and `serving.rules` must not have names of `data.item_features`. Received: {taken}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _tuner_searches_settings_there_are(self) -> "PipelineConfig":
         from modules.tuning.space import check_space
 

@@ -151,6 +151,7 @@ def _trainer_settings(config: PipelineConfig, code: ComponentCode) -> TrainerSet
         training=config.training,
         export=_export_sizes(config),
         index=config.serving.index_options(),
+        named_items=config.serving.named_items(),
         checkpoints=config.checkpoint_dir,
         code=code.trainer,
     )

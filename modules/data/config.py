@@ -44,6 +44,8 @@ class SideFeature(Section):
     """Categories get a vocabulary; numbers are put into quantile buckets."""
     separator: str | None = None
     """Splits one cell into several categories ("Comedy|Drama")."""
+    in_model: bool = True
+    """False, of items only: the rules of served requests know it, the model does not (`in_stock`)."""
 
 
 class SideTable(TableFormat):
@@ -243,6 +245,8 @@ class DataConfig(TableFormat):
                     "A side feature must not be named as something else in the examples. "
                     f"Received: {name!r}; choose another name for it."
                 )
+        if unread := sorted(name for name in users if not self.user_features[name].in_model):
+            raise ValueError(f"`user_features` must be in the model. Received: in_model=false for {unread}.")
         if items & users:
             raise ValueError(
                 "`item_features` and `user_features` must have different names. "

@@ -1,10 +1,13 @@
 """What is exported for serving."""
 
+import re
 from typing import Literal
 
 import pydantic
 
 from modules.section import Section
+from modules.serving.config import NamedItems
+from modules.serving.item_lists import digest_of_file
 
 IndexKind = Literal["auto", "exact", "partitioned"]
 """How the portable model searches: every item, or the cells nearest to the query; `auto` takes what is faster."""
@@ -12,6 +15,8 @@ IndexKind = Literal["auto", "exact", "partitioned"]
 
 Quantisation = Literal["none", "int8"]
 """How the vectors that are scanned are stored: float32, or int8 with a scale a vector."""
+
+_WORDS = frozenset({"and", "or", "not"})
 
 
 class ExportSizes(Section):
@@ -60,6 +65,28 @@ class ServingConfig(Section):
     """Floor of the recall of each export's index against exact search, of `candidates` items; below it, no push."""
     index_quantisation: Quantisation = "int8"
     """How the partitioned index stores the vectors it scans; the best are scored again by the exact ones."""
+
+    lists: dict[str, str] = {}
+    """Name -> text file of item ids, one a line: rules of requests may use the name. Read when the model is trained."""
+    rules: dict[str, str] = {}
+    """Name -> rule over the items' features and the lists, evaluated when the model is trained."""
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_words_of_their_own(self) -> "ServingConfig":
+        for name in [*self.lists, *self.rules]:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in _WORDS:
+                raise ValueError(
+                    "Names of `lists` and `rules` must be lower-case letters, digits and underscores, and none of "
+                    f"{sorted(_WORDS)}. Received: {name!r}."
+                )
+        if twice := sorted(self.lists.keys() & self.rules.keys()):
+            raise ValueError(f"`lists` and `rules` must have different names. Received twice: {twice}.")
+        return self
+
+    def named_items(self) -> NamedItems:
+        """Returns the lists and rules, and what their files hold now."""
+        digests = {name: digest_of_file(path) for name, path in self.lists.items()}
+        return NamedItems(lists=self.lists, rules=self.rules, digests=digests)
 
     def index_options(self) -> IndexOptions:
         """Returns what the choice of the portable export's index depends on."""

@@ -67,7 +67,9 @@ class ScannIndex(Index):
             raise ValueError(
                 f"`candidates` must hold at least {self.FEWEST_ITEMS} items for ScaNN. Received: {num_items}."
             )
+        self._max_excluded = max_excluded
         self._fetched = min(num_items, k + max_excluded)
+        self._reordered = min(num_items, 4 * self._fetched)
         # One leaf alone makes ScaNN answer with a repeated id.
         leaves = max(2, round(math.sqrt(num_items)))
         searched = leaves if num_items < self.SEARCH_ALL_BELOW else max(10, leaves // 10)
@@ -75,7 +77,7 @@ class ScannIndex(Index):
             k=self._fetched,
             num_leaves=leaves,
             num_leaves_to_search=searched,
-            num_reordering_candidates=min(num_items, 4 * self._fetched),
+            num_reordering_candidates=self._reordered,
             dimensions_per_block=1,
             parallelize_batch_searches=False,
         )
@@ -83,7 +85,9 @@ class ScannIndex(Index):
 
     def search(self, query: tf.Tensor, exclude: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         """See base class."""
-        scores, ids = self._layer(query)
+        # A search for more than usual reaches as far as what ScaNN scores exactly.
+        fetched = max(self._fetched, min(k + self._max_excluded, self._reordered))
+        scores, ids = self._layer(query, k=fetched)
         # Where the searched leaves hold too few items, ScaNN fills up with a repeated id and a NaN score.
         valid = tf.logical_not(tf.math.is_nan(scores))
         unwanted = tf.reduce_any(tf.equal(ids[:, :, tf.newaxis], exclude[:, tf.newaxis]), axis=2)

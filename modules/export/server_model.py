@@ -7,7 +7,7 @@ import tensorflow as tf
 from modules.export.config import ExportOptions
 from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
-from modules.serving.among import Allowed, allowed_items, retrieve_among
+from modules.serving.among import allowed_items, retrieve_among
 from modules.serving.answers import LAST, K, answer, first_of, wanted
 from modules.serving.similar import Similar
 
@@ -23,8 +23,8 @@ class ServerModel(tf.Module):
         -> item_id, score `[B, max k]`; 1 <= k <= `candidates`
       * `retrieve`: user_id, history -> item_id, score `[B, C]` of the first stage
       * `recommend_among`: as `recommend`, and allow `[B, A]` (the only ids to answer, "" is padding; nothing but ""
-        allows everything)
-      * `retrieve_among`: user_id, history, exclude, allow -> item_id, score `[B, C]` of the first stage
+        allows everything), rule `[B]` (over item features, see `modules.serving.rules`; "" allows everything)
+      * `retrieve_among`: user_id, history, exclude, allow, rule -> item_id, score `[B, C]` of the first stage
       * `rank`: user_id, history, candidate_id `[B, C]` -> score `[B, C]`
       * `similar` and, where the model counts them, `neighbours`: see `modules.serving.similar.Similar`
       * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
@@ -54,13 +54,13 @@ class ServerModel(tf.Module):
         candidates = tf.TensorSpec([None, None], tf.string, "candidate_id")
         examples = tf.TensorSpec([None], tf.string, "examples")
         exclude = tf.TensorSpec([None, None], tf.string, "exclude")
-        allow = tf.TensorSpec([None, None], tf.string, "allow")
+        among = tf.TensorSpec([None, None], tf.string, "allow"), tf.TensorSpec([None], tf.string, "rule")
         signatures = {
             "serving_default": self.serve.get_concrete_function(users, histories),
             "recommend": self.recommend.get_concrete_function(users, histories, exclude, K),
             "retrieve": self.retrieve.get_concrete_function(users, histories),
-            "recommend_among": self.recommend_among.get_concrete_function(users, histories, exclude, allow, K),
-            "retrieve_among": self.retrieve_among.get_concrete_function(users, histories, exclude, allow),
+            "recommend_among": self.recommend_among.get_concrete_function(users, histories, exclude, *among, K),
+            "retrieve_among": self.retrieve_among.get_concrete_function(users, histories, exclude, *among),
             "rank": self.rank.get_concrete_function(users, histories, candidates),
             "serve_tf_examples": self.serve_tf_examples.get_concrete_function(examples),
             "evaluate": self.evaluate.get_concrete_function(examples),
@@ -99,22 +99,27 @@ class ServerModel(tf.Module):
 
     @tf.function(autograph=False)
     def recommend_among(
-        self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, k: tf.Tensor
+        self,
+        user_id: tf.Tensor,
+        history: tf.Tensor,
+        exclude: tf.Tensor,
+        allow: tf.Tensor,
+        rule: tf.Tensor,
+        k: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """Both stages, among allowed items; arguments and errors as those of `recommend`, and allow string `[B, A]`."""
+        """Both stages, among allowed items; allow string `[B, A]`, rule string `[B]`, the rest as in `recommend`."""
         counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
         request = self._encode(user_id, history, exclude)
-        retrieved, _ = self._retrieve_among(request, allowed_items(allow, self.towers.look_up))
+        retrieved, _ = self._retrieve_among(request, allow, rule)
         ids, scores = self._rank_retrieved(request, retrieved, self._options.candidates)
         return self._answer(*first_of(ids, scores, counts))
 
     @tf.function(autograph=False)
     def retrieve_among(
-        self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor
+        self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, rule: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The first stage, among allowed items."""
-        request = self._encode(user_id, history, exclude)
-        return self._answer(*self._retrieve_among(request, allowed_items(allow, self.towers.look_up)))
+        return self._answer(*self._retrieve_among(self._encode(user_id, history, exclude), allow, rule))
 
     @tf.function(autograph=False)
     def retrieve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -151,8 +156,10 @@ class ServerModel(tf.Module):
         request = self.towers.encode(user_id, history)
         return request._replace(exclude=tf.concat([request.exclude, self.towers.look_up(exclude)], axis=1))
 
-    def _retrieve_among(self, request: Any, allowed: Allowed) -> tuple[tf.Tensor, tf.Tensor]:
-        return retrieve_among(self.towers, request, allowed, self._options.candidates, lambda: self._retrieve(request))
+    def _retrieve_among(self, request: Any, allow: tf.Tensor, rule: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        allowed = allowed_items(self.towers, allow, rule)
+        most = self._options.candidates
+        return retrieve_among(self.towers, self.index, request, allowed, most, lambda: self._retrieve(request))
 
     def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
         found = self.index.search(request.query, request.exclude, self._options.candidates)

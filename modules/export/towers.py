@@ -9,6 +9,8 @@ from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context, latest
 from modules.models.corpus import Corpus
 from modules.models.retrievers.base import inner_products
+from modules.serving.item_facts import ItemFacts
+from modules.serving.rules import Rules
 
 
 class Request(NamedTuple):
@@ -40,6 +42,7 @@ class Towers(tf.Module):
       transform: TFX's `transform_features_layer()`.
       item_ids: the catalog's ids as bytes, in the order of the model's ids 1..N.
       corpus: for the popularity.
+      rules: which items a rule allows; None knows no features.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Towers(tf.Module):
         transform: tf.keras.Model,
         item_ids: list[bytes],
         corpus: Corpus,
+        rules: Rules | None = None,
     ) -> None:
         super().__init__()
         # The stages are tracked, the model is not: its optimisers and metrics have no place in an export.
@@ -73,6 +77,8 @@ class Towers(tf.Module):
             tf.lookup.KeyValueTensorInitializer(tf.constant(item_ids), tf.range(1, len(item_ids) + 1, dtype=tf.int64)),
             default_value=0,
         )
+        self._rules = rules or Rules(ItemFacts(corpus.num_items))
+        self.rule_masks = self._rules.masks
         if model.blend is not None:
             self.neighbours = tf.function(
                 model.blend.neighbours, [tf.TensorSpec([None, None], tf.int64, "items")], autograph=False

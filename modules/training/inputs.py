@@ -58,20 +58,25 @@ Share = tuple[int | tf.Tensor, int]
 
 
 def read_records(
-    files: Sequence[str] | tf.Tensor, features: Sequence[str], batch_size: int, share: Share = (0, 1)
+    files: Sequence[str] | tf.Tensor,
+    features: Sequence[str],
+    batch_size: int,
+    share: Share = (0, 1),
+    dtype: tf.DType = tf.int64,
 ) -> tf.data.Dataset:
     """Reads gzipped TFRecords of transformed examples in file order.
 
     Args:
       files: names of files.
-      features: names of int64 features.
+      features: names of features.
       batch_size: records to parse at once.
       share: of the records.
+      dtype: int64 or float32, which all of them are.
 
     Returns:
-      A dataset of name -> int64 ragged `[B, None]`, the values of each record.
+      A dataset of name -> ragged `[B, None]`, the values of each record.
     """
-    specification = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in features}
+    specification = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name in features}
     which, shares = share
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").shard(shares, which)
     return records.batch(batch_size).map(lambda batch: tf.io.parse_example(batch, specification))
@@ -254,11 +259,11 @@ def read_corpus(
     user_names = sorted(name for name in vocabulary_sizes if name.startswith("user_"))
     num_items, num_users = vocabulary_sizes["items"], vocabulary_sizes["users"]
 
-    catalog = _read_columns(catalog_patterns, ["item", "item_count", *item_names])
+    catalog = read_columns(catalog_patterns, ["item", "item_count", *item_names])
     counts = np.zeros(num_items + 1, np.float32)
     counts[catalog["item"].flat_values] = catalog["item_count"].flat_values
     counts[0] = 0
-    users = _read_columns(train_patterns, ["user", *user_names]) if user_names else {}
+    users = read_columns(train_patterns, ["user", *user_names]) if user_names else {}
     return Corpus(
         item_counts=counts,
         num_users=num_users,
@@ -272,8 +277,11 @@ def read_corpus(
     )
 
 
-def _read_columns(patterns: Sequence[str], features: Sequence[str]) -> dict[str, tf.RaggedTensor]:
-    batches = list(read_records(find_files(patterns), features, _COLUMN_BATCH))
+def read_columns(
+    patterns: Sequence[str], features: Sequence[str], dtype: tf.DType = tf.int64
+) -> dict[str, tf.RaggedTensor]:
+    """Returns features of all records, in the order of the files, as `read_records` does of some."""
+    batches = list(read_records(find_files(patterns), features, _COLUMN_BATCH, dtype=dtype))
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in features}
 
 

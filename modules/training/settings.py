@@ -6,6 +6,7 @@ from modules.component_settings import ComponentSettings
 from modules.data.config import DataConfig
 from modules.export.config import ExportSizes, IndexOptions
 from modules.models.config import ModelConfig
+from modules.serving.config import NamedItems
 from modules.training.config import TrainingConfig
 
 
@@ -24,5 +25,7 @@ class TrainerSettings(ComponentSettings):
     """Sizes of the exported signatures."""
     index: IndexOptions
     """The index of the portable export."""
+    named_items: NamedItems = NamedItems()
+    """The lists and rules shipped with the model."""
     checkpoints: str
     """Folder under which a run keeps its checkpoints until it is done."""

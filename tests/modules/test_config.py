@@ -5,6 +5,7 @@ from typing import Any
 import pydantic
 import pytest
 
+from modules.data.config import DataConfig
 from modules.export.config import ServingConfig
 from modules.metrics.config import EvaluationConfig
 from modules.models.config import Choice, ModelConfig
@@ -33,6 +34,18 @@ def complaint(section: type[Section], **values: Any) -> str:
             "`index`: Input should be 'auto', 'exact' or 'partitioned'. Received: 'tree'.",
         ),
         (ServingConfig, {"min_index_recall": 1.5}, "`min_index_recall`: Input should be less than or equal to 1."),
+        (ServingConfig, {"lists": {"Sale": "a"}}, "of ['and', 'not', 'or']. Received: 'Sale'."),
+        (ServingConfig, {"rules": {"not": "a"}}, "of ['and', 'not', 'or']. Received: 'not'."),
+        (
+            ServingConfig,
+            {"lists": {"a": "x"}, "rules": {"a": "b"}},
+            "`lists` and `rules` must have different names. Received twice: ['a'].",
+        ),
+        (
+            DataConfig,
+            {"user_features": {"town": {"column": "town", "in_model": False}}},
+            "`user_features` must be in the model. Received: in_model=false for ['town'].",
+        ),
         (
             ModelConfig,
             {"num_negatives": 0},

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -17,6 +18,7 @@ from tfx import v1 as tfx
 from modules import names, preprocessing
 from modules.data import locating, schema
 from modules.data.config import DataConfig
+from modules.training.item_facts import read_item_facts
 from tests.modules.data.beam_runs import BEAM_ARGS, Parsed, read_splits
 from tests.paths import ROOT
 from tfx_pipeline.components.example_gen import interaction_example_gen
@@ -32,6 +34,8 @@ class Run(NamedTuple):
     raw: dict[str, list[Parsed]]
     transformed: dict[str, list[Parsed]]
     output: tft.TFTransformOutput
+    catalog: str
+    data: DataConfig
     anomalies: list[anomalies_pb2.Anomalies]
 
 
@@ -110,6 +114,8 @@ def run() -> Run:
         read_splits(output("InteractionExampleGen", "examples")),
         read_splits(output("Transform", "transformed_examples")),
         tft.TFTransformOutput(output("Transform", "transform_graph")),
+        os.path.join(output("Transform", "transformed_examples"), "Split-catalog", "*"),
+        data,
         found,
     )
 
@@ -196,11 +202,25 @@ def test_a_number_that_nobody_has_leaves_no_value() -> None:
     assert all(example["user_nothing"] == [] for example in run().transformed["train"])
 
 
+def test_served_rules_find_the_categories_and_numbers_of_every_item() -> None:
+    items = run().output.vocabulary_by_name("items")
+    features = run().data.item_features
+    kinds = run().output.vocabulary_by_name("item_kinds")
+    facts = read_item_facts([run().catalog], features, {"items": items, "kinds": kinds})
+    raw = {example["item_id"][0]: example for example in run().raw["catalog"]}
+    for number, item in enumerate(items, start=1):
+        found = [kinds[index - 1] for index in facts.categories["kinds"].table[number] if index]
+        assert sorted(found) == sorted(raw[item].get("kinds", []))
+        np.testing.assert_equal(facts.numbers["price"][number], raw[item].get("price", [np.nan])[0])
+    assert np.isnan(facts.numbers["price"][0])
+
+
 def test_outputs_are_int64_of_variable_length() -> None:
     spec = run().output.transformed_feature_spec()
     columns = ["user", "history", "target", "item", "item_count", "item_kinds", "item_price"]
     columns += ["user_town", "user_nothing"]
-    assert spec == {column: tf.io.VarLenFeature(tf.int64) for column in columns}
+    numbers = {"item_price_number": tf.io.VarLenFeature(tf.float32)}
+    assert spec == {column: tf.io.VarLenFeature(tf.int64) for column in columns} | numbers
 
 
 def test_a_request_brings_only_a_user_and_a_history() -> None:

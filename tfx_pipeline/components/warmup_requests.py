@@ -77,6 +77,7 @@ def _inputs(users: Sequence[Mapping]) -> dict[str, tensor_pb2.TensorProto]:
         "candidate_id": histories,
         "exclude": histories,
         "allow": histories,
+        "rule": tf.make_tensor_proto([""] * len(users), tf.string),
         "k": tf.make_tensor_proto(1, tf.int32),
     }
 

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import tensorflow as tf
+
 from modules.data import locating
 from tfx_pipeline.beam.reachable import EngineError, check_engine
 from tfx_pipeline.config import PipelineConfig
@@ -36,7 +38,7 @@ def preflight(config: PipelineConfig) -> None:
     check_run_lock(config.pipeline_root)
     problems = [
         problem
-        for look in (_unwritable, _lacking_room, _metadata_faults, _data_faults, _engine_faults)
+        for look in (_unwritable, _lacking_room, _metadata_faults, _data_faults, _missing_lists, _engine_faults)
         for problem in look(config)
     ]
     if problems:
@@ -157,6 +159,12 @@ def _data_faults(config: PipelineConfig) -> Iterator[str]:
         yield str(error)
     except OSError as error:
         yield f"`data.path` must name files that can be read. Received: {config.data.path!r} ({error})."
+
+
+def _missing_lists(config: PipelineConfig) -> Iterator[str]:
+    for name, path in config.serving.lists.items():
+        if not tf.io.gfile.exists(path):
+            yield f"`serving.lists.{name}` must be a file of item ids, one a line. Received: {path!r}, which is none."
 
 
 def _engine_faults(config: PipelineConfig) -> Iterator[str]:

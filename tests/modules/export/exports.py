@@ -13,6 +13,7 @@ from modules.export.server_model import ServerModel
 from modules.export.towers import Towers
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context
+from modules.serving.rules import Rules
 from tests.modules.tiny import DIN, SASREC, make_corpus, make_model, randomise
 
 ITEMS, USERS, CANDIDATES = 200, 6, 30
@@ -56,9 +57,9 @@ def random_model() -> TwoStageModel:
     return model
 
 
-def make_towers(model: TwoStageModel) -> Towers:
+def make_towers(model: TwoStageModel, rules: Rules | None = None) -> Towers:
     """Returns the model as an export carries it."""
-    return Towers(model, VocabularyTransform(), ITEM_IDS, make_corpus(ITEMS, USERS))
+    return Towers(model, VocabularyTransform(), ITEM_IDS, make_corpus(ITEMS, USERS), rules)
 
 
 def make_index(kind: str, candidates: tf.Variable) -> Index:
@@ -72,9 +73,9 @@ def make_index(kind: str, candidates: tf.Variable) -> Index:
     return PartitionedIndex(candidates, cells, 10**6, "int8" if kind == "int8" else "none")
 
 
-def export(folder: Path, kind: str, model: TwoStageModel | None = None) -> str:
+def export(folder: Path, kind: str, model: TwoStageModel | None = None, rules: Rules | None = None) -> str:
     """Saves the model around an index and returns the folder."""
-    towers = make_towers(model or random_model())
+    towers = make_towers(model or random_model(), rules)
     path = str(folder / kind)
     ServerModel(towers, make_index(kind, towers.candidates), OPTIONS).save(path)
     return path

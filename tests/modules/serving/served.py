@@ -10,6 +10,8 @@ from modules.export.scann_export import export_scann
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.blend import Setting
 from modules.models.neighbours import Neighbours, count_directed
+from modules.serving.item_facts import Category, ItemFacts
+from modules.serving.rules import Rules, with_named_rules
 from tests.modules import tiny
 from tests.modules.export.exports import CANDIDATES, ITEM_IDS, ITEMS, OPTIONS, USERS, export
 
@@ -39,10 +41,30 @@ def counting_model() -> TwoStageModel:
     return model
 
 
+def facts() -> ItemFacts:
+    """Returns features of the items: in turn of FR, DE, both and none; 9 of 10 in stock; of the years from 1801."""
+    numbered = np.arange(ITEMS + 1)
+    countries = np.array([[1, 0], [2, 0], [1, 2], [0, 0]])[numbered % 4]
+    stock = np.where(numbered % 10 == 0, 2, 1)[:, np.newaxis]
+    for table in (countries, stock):
+        table[0] = 0
+    year = np.where(numbered % 7 == 0, np.nan, 1800 + numbered).astype(np.float32)
+    categories = {
+        "country": Category([b"FR", b"DE and or"], countries),
+        "in_stock": Category([b"True", b"False"], stock),
+    }
+    return ItemFacts(ITEMS, categories, {"year": year})
+
+
+def rules() -> Rules:
+    """Returns rules over the facts, a list `sale` of items 2, 4 and 199, and a rule `cheap` that names it."""
+    return with_named_rules(facts(), {"sale": np.array([2, 4, 199])}, {"cheap": "sale or year < 1803"})
+
+
 def export_all(folder: Path, model: TwoStageModel) -> None:
     """Saves the model around each of `KINDS` below `folder`, ScaNN's from the portable one, as in the pipeline."""
     for kind in ("exact", "int8"):
-        export(folder, kind, model)
+        export(folder, kind, model, rules())
     export_scann(str(folder / "int8"), str(folder / "scann"), OPTIONS)
 
 

@@ -16,12 +16,16 @@ from tests.modules.serving.served import LAST, numbers, strings, texts
 USERS = tf.constant(["user 1", "user 2", "nobody"])
 HISTORIES = [[3, 7, 11], [150, 2, 9], [0, 0, 0]]
 NOTHING = tf.zeros([3, 0], tf.string)
+NO_RULE = ["", "", ""]
 FEW = [[5, 5, 3, 80, 0], [9, 150, 4, 6, 7], [100, 50, 2, 0, 0]]
 MANY = [list(range(1, 160)), list(range(40, 199)), list(range(30, 189))]
 
 
-def ask(signature, allow: tf.Tensor, exclude: tf.Tensor = NOTHING, **more: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    answer = signature(user_id=USERS, history=strings(HISTORIES), exclude=exclude, allow=allow, **more)
+def ask(
+    signature, allow: tf.Tensor = NOTHING, exclude: tf.Tensor = NOTHING, rule: list[str] = NO_RULE, **more: tf.Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    inputs = {"user_id": USERS, "history": strings(HISTORIES), "exclude": exclude, "allow": allow}
+    answer = signature(**inputs, rule=tf.constant(rule), **more)
     return numbers(answer["item_id"]), answer["score"].numpy()
 
 
@@ -45,6 +49,65 @@ def test_the_first_stage_is_exact_among_the_allowed(signatures: dict, model: Two
         assert list(found[row, : len(best)]) == best
         assert np.all(found[row, len(best) :] == 0)
         assert np.all(scores[row, len(best) :] == LAST)
+
+
+def allowed_by(rule) -> list[int]:
+    return [item for item in range(1, ITEMS + 1) if rule(item)]
+
+
+def in_stock(item: int) -> bool:
+    return item % 10 != 0
+
+
+def french(item: int) -> bool:
+    return item % 4 in (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed"),
+    [
+        # More than half of the items, so that the index is asked; and with it too few are left.
+        ("in_stock", in_stock),
+        ("year > 1840 or year < 1838", lambda item: item % 7 and item not in (38, 39, 40)),
+        # Half and fewer.
+        ("country = FR", french),
+        ('country = "FR" and in_stock and year >= 1900', lambda i: french(i) and in_stock(i) and i >= 100 and i % 7),
+        ("cheap", lambda item: item in (1, 2, 4, 199)),
+        ("year = 1700", lambda item: False),
+    ],
+)
+def test_a_rule_allows_as_many_as_it_should(signatures: dict, model: TwoStageModel, rule: str, allowed) -> None:
+    found, scores = ask(signatures["retrieve_among"], rule=[rule] * 3)
+    for row, expected in enumerate(first_stage(model, [allowed_by(allowed)] * 3)):
+        best = expected[:CANDIDATES]
+        assert list(found[row, : len(best)]) == best
+        assert np.all(found[row, len(best) :] == 0)
+        assert np.all(scores[row, len(best) :] == LAST)
+
+
+def test_rows_have_rules_and_lists_of_their_own(signatures: dict, model: TwoStageModel) -> None:
+    found, _ = ask(signatures["retrieve_among"], strings([MANY[0], [], []]), rule=["in_stock", "", "not in_stock"])
+    kept = [list(filter(in_stock, MANY[0])), allowed_by(bool), list(range(10, ITEMS + 1, 10))]
+    for row, expected in enumerate(first_stage(model, kept)):
+        best = expected[:CANDIDATES]
+        assert list(found[row, : len(best)]) == best
+    cut, _ = ask(signatures["recommend_among"], rule=["in_stock", "sale", "sale and in_stock"], k=tf.constant(3))
+    assert all(in_stock(item) for item in cut[0])
+    assert set(cut[1]) == {4, 199, 0}
+    assert list(cut[2]) == [2, 4, 199]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("stock", "`rule` must name some of: cheap, country, in_stock, sale, year. Received:.*stock"),
+        ("(in_stock)", "`rule` must be terms such as"),
+        ("year > new", "`rule` must compare a number with a number"),
+    ],
+)
+def test_what_is_no_rule_is_the_callers_error(signatures: dict, rule: str, message: str) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        ask(signatures["retrieve_among"], rule=["", rule, ""])
 
 
 def test_the_second_stage_orders_what_is_allowed(signatures: dict, model: TwoStageModel) -> None:
@@ -75,7 +138,7 @@ def test_a_row_of_padding_allows_everything_and_one_of_unknown_items_nothing(sig
     np.testing.assert_allclose(scores[0], free["score"][0], rtol=1e-5)
     assert list(found[1]) == [0] * 5
     assert list(found[2]) == [4, 0, 0, 0, 0]
-    everything, _ = ask(signatures["retrieve_among"], NOTHING)
+    everything, _ = ask(signatures["retrieve_among"])
     np.testing.assert_array_equal(
         everything, numbers(signatures["retrieve"](user_id=USERS, history=strings(HISTORIES))["item_id"])
     )
@@ -84,6 +147,7 @@ def test_a_row_of_padding_allows_everything_and_one_of_unknown_items_nothing(sig
 def test_no_rows_are_no_answers(signatures: dict) -> None:
     nobody = tf.zeros([0, 0], tf.string)
     inputs = {"user_id": tf.zeros([0], tf.string), "history": nobody, "exclude": nobody, "allow": nobody}
+    inputs["rule"] = tf.zeros([0], tf.string)
     assert signatures["retrieve_among"](**inputs)["item_id"].shape == (0, CANDIDATES)
 
 
@@ -92,7 +156,7 @@ def test_a_server_answers_the_same(exports: Path, loaded: dict, tmp_path: Path) 
     os.symlink(exports / "int8", tmp_path / "corr/1")
     expected, scores = ask(loaded["int8"].signatures["recommend_among"], strings(FEW), k=tf.constant(3))
     inputs = {"user_id": texts(USERS), "history": texts(strings(HISTORIES)), "exclude": [[], [], []]}
-    inputs |= {"allow": texts(strings(FEW)), "k": 3}
+    inputs |= {"allow": texts(strings(FEW)), "rule": NO_RULE, "k": 3}
     with server_process.serving(tmp_path / "log", "--model", f"corr={tmp_path}/corr") as server:
         reply = server.client.call("corr:predict", signature_name="recommend_among", inputs=inputs)
     assert reply.status == 200, reply.body

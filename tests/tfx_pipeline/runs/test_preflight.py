@@ -163,6 +163,11 @@ def test_an_engine_that_nobody_answers_for(configure: Callable) -> None:
     assert address in line
 
 
+def test_a_list_of_items_that_is_not_there(configure: Callable) -> None:
+    (line,) = _lines(configure(serving={"lists": {"sale": "nowhere.txt"}}))
+    assert line.startswith("`serving.lists.sale` must be a file of item ids, one a line. Received: 'nowhere.txt'")
+
+
 def test_everything_is_said_at_once(configure: Callable, tmp_path: Path) -> None:
     config = configure(
         data={"path": str(tmp_path / "nothing.csv")},
