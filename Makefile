@@ -41,8 +41,10 @@ test: .venv/.installed ## every test
 doctor: .venv/.installed ## what is installed, and what to do where a version is wrong
 	$(BIN)/python -m tfx_pipeline.doctor
 
-lock: ## resolve requirements.in anew into requirements.lock
-	$(BIN)/uv pip compile --no-header --no-annotate -p $(BIN)/python requirements.in -o requirements.lock
+lock: ## resolve what setup.py names anew into requirements.lock, for both Pythons
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-header --no-annotate setup.py -o requirements.lock
+	@# The platform is the same on every line: only what differs between the Pythons is left to read.
+	sed -i -E "s/ and (platform_machine == 'x86_64'|sys_platform == 'linux'|[a-z_]+ != 'PyPy')//g; s/ ; python_full_version < '3.12'$$//" requirements.lock
 
 clean: ## remove what runs have written
 	rm -rf var

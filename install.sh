@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Builds .venv from requirements.lock with Python 3.10, the only version TFX 1.16 has wheels of all parts for.
+# Builds .venv from requirements.lock with Python 3.11 or, where there is none, 3.10; PYTHON=3.10 asks for one of them.
+# With uv, which passes over the upper bound that TFX 1.16 declares (Python < 3.11); pip does not.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 uv_version=$(sed -n 's/^uv==//p' requirements.lock)
 
 find_python() {
-  local candidate
-  for candidate in "$(command -v pyenv >/dev/null && PYENV_VERSION=$(pyenv versions --bare 2>/dev/null | grep -m1 '^3\.10') pyenv which python 2>/dev/null)" \
-                   "$(command -v python3.10)" "$(command -v python3)"; do
-    if [ -n "$candidate" ] && "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
+  local version candidate
+  for version in ${PYTHON:-3.11 3.10}; do
+    for candidate in "$(PYENV_VERSION=$version pyenv which python 2>/dev/null)" "$(command -v "python$version")" "$(command -v python3)"; do
+      if [ -n "$candidate" ] && "$candidate" -c "import sys, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
+        echo "$candidate"
+        return
+      fi
+    done
   done
 }
 
@@ -20,15 +22,15 @@ python=$(find_python || true)
 if [ -n "$python" ]; then
   echo "Python: $python"
   [ -x .venv/bin/python ] || "$python" -m venv .venv
-elif command -v uv >/dev/null && uv venv --quiet --python 3.10 .venv; then
-  echo "Python: 3.10, fetched by uv"
+elif command -v uv >/dev/null && uv venv --quiet --python "${PYTHON:-3.11}" .venv; then
+  echo "Python: ${PYTHON:-3.11}, fetched by uv"
 else
   cat >&2 <<'EOF'
-Python 3.10 must be installed. Found: none by pyenv, none as python3.10 on PATH, and uv could not fetch one.
+Python 3.11 or 3.10 must be installed, with its venv module. Found: none by pyenv, none on PATH, and uv could not fetch one.
 Do one of these, then run the command again:
-  pyenv install 3.10
-  apt-get install python3.10 python3.10-venv      (where the distribution has it)
-  pip install uv                                  (it fetches a Python 3.10 by itself, where there is a network)
+  apt-get install python3 python3-venv      (Debian 12 has 3.11)
+  pyenv install 3.11
+  pip install uv                            (it fetches a Python 3.11 by itself, where there is a network)
 EOF
   exit 1
 fi

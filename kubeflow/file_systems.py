@@ -44,5 +44,5 @@ def check(config: PipelineConfig) -> None:
         if separator and scheme not in known:
             raise ConfigError(
                 f"`{key}` must be a path, or a URI of {sorted(set(known) - {''})}. Received: {path!r}. For s3:// add "
-                f"{PACKAGE} to requirements.in, run `make lock`, and build the image again."
+                f"{PACKAGE} to setup.py, run `make lock`, and build the image again."
             )

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.requirements import Requirement
+
 import tfx_pipeline  # noqa: F401  (sets the environment before TensorFlow is imported)
 
 _LOCK = Path(__file__).parents[1] / "requirements.lock"
@@ -38,17 +40,36 @@ class Finding(NamedTuple):
 
 
 def locked_versions(lock: Path = _LOCK) -> dict[str, str]:
-    """Returns package -> version of a lock file."""
-    pairs = (line.split("==", 1) for line in lock.read_text().splitlines() if "==" in line)
-    return {name.strip(): version.partition(";")[0].strip() for name, version in pairs}
+    """Returns package -> version of a lock file, as this Python has it."""
+    lines = (Requirement(line) for line in lock.read_text().splitlines() if "==" in line)
+    pinned = (line for line in lines if line.marker is None or line.marker.evaluate())
+    return {line.name: str(line.specifier).removeprefix("==") for line in pinned}
 
 
 def check_python() -> Finding:
     """Checks the interpreter's version."""
     version = platform.python_version()
-    if sys.version_info[:2] == (3, 10):
+    if sys.version_info[:2] in ((3, 10), (3, 11)):
         return Finding("python", version)
-    return Finding("python", version, "TFX 1.16 needs Python 3.10: remove .venv and run `make install`.")
+    return Finding("python", version, "TFX 1.16 runs on Python 3.11 and 3.10: remove .venv and run `make install`.")
+
+
+def check_platform(system: str, machine: str) -> Finding:
+    """Checks for Linux on x86-64, the one platform that all wheels of the lock are built for.
+
+    Args:
+      system: as `platform.system()` names it.
+      machine: as `platform.machine()` names it.
+    """
+    here = f"{system} {machine}"
+    if here == "Linux x86_64":
+        return Finding("platform", here)
+    advice = "TFX's own libraries and ScaNN have no wheels for it: use a Linux x86-64 container (kubeflow/Dockerfile)."
+    if here == "Darwin x86_64":
+        advice = (
+            "ScaNN has no wheel for it, and nothing was tried there: set `serving.scann: false`, or use a container."
+        )
+    return Finding("platform", here, advice)
 
 
 def check_package(name: str, expected: str | None) -> Finding:
@@ -103,7 +124,7 @@ def check_pip() -> Finding:
 def main() -> int:
     """Prints the findings; returns 1 where something is wrong."""
     locked = locked_versions()
-    findings = [check_python()]
+    findings = [check_platform(platform.system(), platform.machine()), check_python()]
     findings += [check_package(name, locked.get(name)) for name in _PAIRED]
     findings += [check_keras(), check_scann(), check_pip()]
     for finding in findings:

@@ -60,8 +60,9 @@ def _declare() -> dict[str, type[message.Message]]:
     pool = descriptor_pool.Default()
     pool.Add(file)
     descriptors = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _MESSAGES}
-    factory = message_factory.MessageFactory(pool)
-    return {name: factory.GetPrototype(descriptor) for name, descriptor in descriptors.items()}
+    # protobuf 3.20, which Python 3.10 has here, knows only the second.
+    get = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(pool).GetPrototype
+    return {name: get(descriptor) for name, descriptor in descriptors.items()}
 
 
 _CLASSES = _declare()

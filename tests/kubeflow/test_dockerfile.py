@@ -92,7 +92,7 @@ def test_nothing_else_is_in_it_and_the_context_holds_no_more() -> None:
 
 
 def test_both_stages_have_the_python_of_the_lock() -> None:
-    assert {value.split()[0] for value in _of("FROM")} == {"python:3.10-slim-bookworm"}
+    assert {value.split()[0] for value in _of("FROM")} == {"python:3.11-slim-bookworm"}
 
 
 def test_containers_do_not_run_as_root() -> None:

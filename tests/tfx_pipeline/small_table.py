@@ -1,6 +1,7 @@
 """A small interactions table with structure: users of two tastes walk through their own half of the items."""
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,9 @@ def write_config(path: Path, table: Path, root: Path, **overrides: dict) -> None
     for section, settings in overrides.items():
         values[section] = {**values.get(section, {}), **settings}
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    write_table(folder / "table.csv")
+    write_config(folder / "config.yaml", folder / "table.csv", folder / "var", serving={"scann": False})

@@ -28,5 +28,21 @@ def test_missing_package_is_told_with_the_remedy() -> None:
 
 def test_lock_is_read(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
-    lock.write_text("# resolved\nnumpy==1.26.4\ntomli==2.0 ; python_version < '3.11'\n")
-    assert doctor.locked_versions(lock) == {"numpy": "1.26.4", "tomli": "2.0"}
+    lock.write_text("# resolved\nnumpy==1.26.4\nkfp==2.5 ; python_version < '3'\nkfp==2.13 ; python_version >= '3'\n")
+    assert doctor.locked_versions(lock) == {"numpy": "1.26.4", "kfp": "2.13"}
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "advice"),
+    [
+        ("Linux", "x86_64", ""),
+        ("Linux", "aarch64", "Linux x86-64 container"),
+        ("Darwin", "arm64", "Linux x86-64 container"),
+        ("Darwin", "x86_64", "`serving.scann: false`"),
+        ("Windows", "AMD64", "Linux x86-64 container"),
+    ],
+)
+def test_a_platform_without_wheels_is_told_what_to_do(system: str, machine: str, advice: str) -> None:
+    finding = doctor.check_platform(system, machine)
+    assert advice in finding.advice
+    assert bool(finding.advice) == bool(advice)
