@@ -45,6 +45,7 @@ class ServerModel(tf.Module):
         self.towers = towers
         self.index = index
         self._options = options
+        self._has_neighbours = hasattr(towers, "pool")
         self.similar = Similar(towers, options.candidates)
 
     def save(self, path: str) -> None:
@@ -73,8 +74,8 @@ class ServerModel(tf.Module):
     def serve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
         """Both stages."""
         request = self.towers.encode(user_id, history)
-        retrieved, _ = self._retrieve(request)
-        return self._answer(*self._rank_retrieved(request, retrieved, self._options.top_k))
+        candidates = self._pool(request, self._retrieve(request))
+        return self._answer(*self._rank_candidates(request, candidates, self._options.top_k))
 
     @tf.function(autograph=False)
     def recommend(
@@ -93,8 +94,8 @@ class ServerModel(tf.Module):
         """
         counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
         request = self._encode(user_id, history, exclude)
-        retrieved, _ = self._retrieve(request)
-        ids, scores = self._rank_retrieved(request, retrieved, self._options.candidates)
+        candidates = self._pool(request, self._retrieve(request))
+        ids, scores = self._rank_candidates(request, candidates, self._options.candidates)
         return self._answer(*first_of(ids, scores, counts))
 
     @tf.function(autograph=False)
@@ -111,7 +112,7 @@ class ServerModel(tf.Module):
         counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
         request = self._encode(user_id, history, exclude)
         retrieved, _ = self._retrieve_among(request, allow, rule)
-        ids, scores = self._rank_retrieved(request, retrieved, self._options.candidates)
+        ids, scores = self._rank_candidates(request, retrieved, self._options.candidates)
         return self._answer(*first_of(ids, scores, counts))
 
     @tf.function(autograph=False)
@@ -142,13 +143,13 @@ class ServerModel(tf.Module):
         """The lists the Evaluator judges: of both stages, of the first alone, of the ranker over everything."""
         user_id, history = _parse(examples)
         request = self.towers.encode(user_id, history)
-        retrieved, _ = self._retrieve(request)
-        ranked, _ = self._rank_retrieved(request, retrieved, self._options.evaluated_k)
+        found = self._retrieve(request)
+        ranked, _ = self._rank_candidates(request, self._pool(request, found), self._options.evaluated_k)
         bucket = tf.strings.to_hash_bucket_fast(user_id, _USER_BUCKETS)
         sampled = bucket < int(round(self._options.full_ranking_share * _USER_BUCKETS))
         return {
             "ranked": tf.gather(self.towers.item_ids, ranked),
-            "retrieved": tf.gather(self.towers.item_ids, retrieved),
+            "retrieved": tf.gather(self.towers.item_ids, found[0]),
             "exhaustive": tf.gather(self.towers.item_ids, self._rank_everything(request, sampled)),
         }
 
@@ -176,15 +177,23 @@ class ServerModel(tf.Module):
     def _score(self, request: Any, candidates: tf.Tensor) -> tf.Tensor:
         known = self.towers.score(request.user, request.history, request.query, candidates)
         popular = tf.gather(self.towers.log_popularity, candidates)
-        scores = tf.where(request.cold[:, tf.newaxis], popular, known)
+        unknown = request.cold
+        if self._has_neighbours:
+            unknown &= tf.reduce_all(tf.equal(request.history, 0), axis=1)
+        scores = tf.where(unknown[:, tf.newaxis], popular, known)
         return tf.where(candidates > 0, scores, LAST)
 
-    def _rank_retrieved(self, request: Any, retrieved: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        scores = in_chunks(lambda ids: self._score(request, ids), retrieved)
+    def _pool(self, request: Any, found: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Returns the second stage's candidates, from what the index found, and the neighbours where there are some."""
+        retrieved, products = found
+        return self.towers.pool(request, retrieved, products)[0] if self._has_neighbours else retrieved
+
+    def _rank_candidates(self, request: Any, candidates: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        scores = in_chunks(lambda ids: self._score(request, ids), candidates)
         missing = max(0, k - self._options.candidates)
         scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=LAST)
         best, columns = tf.math.top_k(scores, k)
-        return tf.gather(tf.pad(retrieved, [[0, 0], [0, missing]]), columns, batch_dims=1), best
+        return tf.gather(tf.pad(candidates, [[0, 0], [0, missing]]), columns, batch_dims=1), best
 
     def _rank_everything(self, request: Any, sampled: tf.Tensor) -> tf.Tensor:
         """Returns int64 `[B, evaluated_k]`, zeros for users that are not sampled."""

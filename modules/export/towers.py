@@ -81,7 +81,22 @@ class Towers(tf.Module):
         self.rule_masks = self._rules.masks
         if model.blend is not None:
             self.neighbours = tf.function(
-                model.blend.neighbours, [tf.TensorSpec([None, None], tf.int64, "items")], autograph=False
+                model.blend.evidence.neighbours, [tf.TensorSpec([None, None], tf.int64, "items")], autograph=False
+            )
+            self.pool = tf.function(
+                self._pool,
+                [
+                    Request(
+                        user=tf.TensorSpec([None], tf.int64, "user"),
+                        history=tf.TensorSpec([None, self._history_length], tf.int64, "history"),
+                        exclude=tf.TensorSpec([None, None], tf.int64, "exclude"),
+                        query=tf.TensorSpec([None, self.candidates.shape[1]], tf.float32, "query"),
+                        cold=tf.TensorSpec([None], tf.bool, "cold"),
+                    ),
+                    tf.TensorSpec([None, None], tf.int64, "retrieved"),
+                    tf.TensorSpec([None, None], tf.float32, "products"),
+                ],
+                autograph=False,
             )
 
     @tf.function(
@@ -128,6 +143,17 @@ class Towers(tf.Module):
         query = tf.ensure_shape(query, [None, self.candidates.shape[1]])
         products = inner_products(query, self._retriever.candidates(candidates))
         return self._ranker_scores(Context(user, history, exclude=nothing), candidates, products)
+
+    def _pool(self, request: Request, retrieved: tf.Tensor, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the second stage's candidates of both channels and their M, as many as were retrieved `[B, C]`."""
+        context = Context(request.user, request.history, request.exclude)
+        return self._blend.pool(
+            context,
+            request.cold,
+            retrieved,
+            products,
+            lambda ids: inner_products(request.query, self._retriever.candidates(ids)),
+        )
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec(None, tf.string, "item_id")])
     def look_up(self, item_id: tf.Tensor) -> tf.Tensor:

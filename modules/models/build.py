@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from modules.models.algorithms import ALGORITHMS
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.blend import Blend
 from modules.models.choices import CHOICES
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus, CorpusAccess
@@ -61,8 +60,6 @@ def check_shards(config: ModelConfig) -> None:
     """Raises ValueError where a part of the model needs tables in one piece."""
     reason = "where tables lie in shards (`training.distribution.strategy: parameter_server`)"
     _check_access(config, ["rows"], reason)
-    if config.neighbours:
-        raise ValueError(f"`model.neighbours` must be 0 {reason}. Received: {config.neighbours}.")
 
 
 def check_scores(config: ModelConfig, batch_size: int, num_items: int) -> None:
@@ -102,9 +99,4 @@ def build_model(config: ModelConfig, corpus: Corpus, seed: int) -> TwoStageModel
         sampler = UniformMixture(sampler, corpus.num_items, config.uniform_share)
     algorithm = ALGORITHMS[config.algorithm.name]
     options = ALGORITHMS.options(config.algorithm.name, config.algorithm.options)
-    model = algorithm(retriever, ranker, sampler, config, options, seed=seed + 4000)
-    if config.neighbours:
-        if corpus.neighbours is None:
-            raise ValueError(f"`corpus.neighbours` must be counted for `model.neighbours`: {config.neighbours}.")
-        model.blend = Blend(corpus.neighbours, corpus.item_counts, config.history_length, options.residual)
-    return model
+    return algorithm(retriever, ranker, sampler, config, options, seed=seed + 4000)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from modules.models.neighbours import NEIGHBOURS
 from modules.section import Section, describe_errors
 
 
@@ -41,10 +42,13 @@ class ModelConfig(Section):
     uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
     neighbours: int = pydantic.Field(0, ge=0)
-    """M, of how many items that followed each item in training the second stage knows the counts; 0: of none.
+    """M, how many neighbours of each item the model keeps, of every kind of `neighbour_kinds`; 0: none.
 
-    How much the counts weigh against both stages' scores is chosen on validation, none included.
+    The neighbours of the history's items are candidates beside those of the retriever, and evidence beside both stages'
+    scores. How much they weigh is chosen on validation, nothing included.
     """
+    neighbour_kinds: list[str] | None = pydantic.Field(None, min_length=1)
+    """Names in `modules.models.neighbours.NEIGHBOURS`; None: all that can be computed for a corpus of this size."""
     candidates: int | Literal["all"] = 100
     """How many items the first stage hands to the second, at most; `all` leaves the whole corpus to the second."""
 
@@ -57,6 +61,13 @@ class ModelConfig(Section):
             if count == "all" or count >= 1:
                 return count
         raise ValueError(f"`candidates` must be a positive integer or 'all'. Received: {candidates!r}.")
+
+    @pydantic.field_validator("neighbour_kinds")
+    @classmethod
+    def _kinds_are_known(cls, kinds: list[str] | None) -> list[str] | None:
+        for kind in kinds or ():
+            NEIGHBOURS.module(kind)
+        return kinds
 
     @pydantic.model_validator(mode="after")
     def _options_are_known(self) -> "ModelConfig":

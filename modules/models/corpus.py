@@ -6,8 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from modules.models.neighbours import Neighbours
-
 CorpusAccess = Literal["rows", "tables", "scores"]
 """What of the corpus a step of training reads.
 
@@ -38,14 +36,12 @@ class Corpus:
       num_users: number of known users; user index 0 is every unknown one.
       item_features: name -> table of `num_items + 1` rows.
       user_features: name -> table of `num_users + 1` rows.
-      neighbours: what followed each item in training; None where the model does not ask for it.
     """
 
     item_counts: np.ndarray
     num_users: int
     item_features: Mapping[str, FeatureTable] = dataclasses.field(default_factory=dict)
     user_features: Mapping[str, FeatureTable] = dataclasses.field(default_factory=dict)
-    neighbours: Neighbours | None = None
 
     def __post_init__(self) -> None:
         if self.item_counts.ndim != 1 or len(self.item_counts) < 2:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.build import build_model, check_scores, check_shards, check_tasks
 from modules.models.config import ModelConfig
-from modules.models.neighbours import count_directed
+from modules.models.evidence import Evidence
 from modules.models.retrievers.closed_form import ClosedForm
 from modules.training import inputs
 from modules.training.calibration import calibrate
@@ -22,7 +22,7 @@ from modules.training.distributed.processes import train_in_processes
 from modules.training.job import Job
 from modules.training.optimizers.build import build_optimizer
 from modules.training.progress import Progress, StopOnNonFiniteLoss
-from modules.training.sequences import read_sequences
+from modules.training.sequences import find_neighbours, read_sequences
 from modules.training.validation import Validation
 from modules.training.warm_start import build_weights
 
@@ -75,9 +75,6 @@ def fit(
     strategy = training.distribution.strategy
     if strategy == "parameter_server":
         check_shards(model_config)
-    if model_config.neighbours:
-        found = count_directed(read_sequences(data.train), data.corpus.num_items, model_config.neighbours)
-        data = dataclasses.replace(data, corpus=dataclasses.replace(data.corpus, neighbours=found))
     if training.distribution.in_processes:
         start = _write_start(model_config, training, data, directory, initialise)
         # Of plain variables: what it gets to read is the same, however it was trained.
@@ -98,10 +95,13 @@ def fit(
 
 
 def _calibrated(model: TwoStageModel, progress: Progress, data: TrainingData) -> FitResult:
-    """Returns the trained model, its blend, if it has one, chosen on validation."""
-    if model.blend is not None:
-        users = inputs.evaluation_users(data.valid, model.config.history_length, _VALIDATION_BATCH)
-        calibrate(model, users, model.config.candidate_count(data.corpus.num_items))
+    """Returns the trained model, with a blend where it asks for neighbours and they help on validation."""
+    config, corpus = model.config, data.corpus
+    if config.neighbours:
+        tables = find_neighbours(data, config.neighbour_kinds, config.neighbours)
+        evidence = Evidence(tables, corpus.item_counts, config.history_length)
+        users = inputs.evaluation_users(data.valid, config.history_length, _VALIDATION_BATCH)
+        model.blend = calibrate(model, evidence, users, config.candidate_count(corpus.num_items))
     return FitResult(model, progress.history, progress.best_epoch)
 
 
@@ -138,7 +138,7 @@ def train(
     steps = math.ceil(examples.count() / training.batch_size) if model.LEARNS else 1
     epochs = training.epochs if model.LEARNS else 1
     if isinstance(model.retriever, ClosedForm):
-        model.retriever.fit(read_sequences(data.train))
+        model.retriever.fit(read_sequences(data))
     if initialise is not None:
         with cluster.scope():
             initialise(model)

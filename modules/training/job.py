@@ -12,7 +12,6 @@ import tensorflow as tf
 from modules.atomic_files import write_atomically
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus, FeatureTable
-from modules.models.neighbours import Neighbours
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 
@@ -54,8 +53,6 @@ def write_job(job: Job, directory: str) -> None:
     corpus = job.data.corpus
     tables = {"item": corpus.item_features, "user": corpus.user_features}
     arrays = {f"{kind}/{name}": table.values for kind, named in tables.items() for name, table in named.items()}
-    if corpus.neighbours is not None:
-        arrays |= {f"neighbours/{name}": values for name, values in vars(corpus.neighbours).items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, item_counts=corpus.item_counts, **arrays)
     with tf.io.gfile.GFile(os.path.join(directory, _CORPUS), "wb") as file:
@@ -106,9 +103,6 @@ def read_job(directory: str) -> Job:
             name: FeatureTable(arrays[f"{kind}/{name}"], size) for name, size in settings.feature_sizes[kind].items()
         }
 
-    neighbours = None
-    if "neighbours/ids" in arrays:
-        neighbours = Neighbours(arrays["neighbours/ids"], arrays["neighbours/counts"])
-    corpus = Corpus(arrays["item_counts"], settings.num_users, features("item"), features("user"), neighbours)
+    corpus = Corpus(arrays["item_counts"], settings.num_users, features("item"), features("user"))
     data = TrainingData(settings.train, settings.valid, corpus, settings.task, settings.baskets)
     return Job(settings.model, settings.training, data, settings.start)

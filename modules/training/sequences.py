@@ -1,15 +1,53 @@
 """Reads the training split for what is computed from it without a gradient."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 
-from modules.models.neighbours import Sequences
+import numpy as np
+
+from modules import names
+from modules.models.neighbours import NEIGHBOURS
+from modules.models.neighbours.base import Neighbours, Sequences
+from modules.training.data import TrainingData
 from modules.training.inputs import find_files, read_records
 
 _USERS = 4096
 
 
-def read_sequences(train: Sequence[str]) -> Iterator[Sequences]:
-    """Yields the users' items from the file patterns of the training split, some users at a time."""
-    for record in read_records(find_files(train), ["target"], _USERS):
+def read_sequences(data: TrainingData) -> Iterator[Sequences]:
+    """Yields the training users' items, some users at a time."""
+    features = ["target", *([names.BASKET_START] if data.baskets else [])]
+    for record in read_records(find_files(data.train), features, _USERS):
         items = record["target"]
-        yield items.flat_values.numpy(), items.value_rowids().numpy()
+        starts = np.arange(len(items.flat_values))
+        if data.baskets:
+            starts = (
+                (items.row_starts().numpy()[items.value_rowids().numpy()])
+                + record[names.BASKET_START].flat_values.numpy()
+            )
+        yield Sequences(items.flat_values.numpy(), items.value_rowids().numpy(), starts)
+
+
+def find_neighbours(data: TrainingData, kinds: Sequence[str] | None, most: int) -> Mapping[str, Neighbours]:
+    """Returns kind -> the table of each item's `most` best neighbours in the training split.
+
+    Args:
+      data: what is trained on.
+      kinds: names in `NEIGHBOURS`; None: all that can be computed for a corpus of this size.
+      most: M.
+
+    Raises:
+      ValueError: where a kind that is asked for cannot be computed.
+    """
+    num_items = data.corpus.num_items
+    tables = {}
+    for name in NEIGHBOURS if kinds is None else kinds:
+        limit = NEIGHBOURS[name].MOST_ITEMS
+        if limit is not None and num_items > limit:
+            reason = f"{name!r} for a corpus of more than {limit} items ({num_items})"
+            if kinds is not None:
+                raise ValueError(f"`model.neighbour_kinds` must not have {reason}. Received: {list(kinds)}.")
+            logging.info("No neighbours of kind %s.", reason)
+            continue
+        tables[name] = NEIGHBOURS[name].find(lambda: read_sequences(data), data.corpus.item_counts, most)
+    return tables

@@ -56,17 +56,20 @@ class Validation(tf.keras.callbacks.Callback):
 def evaluate_batch(model: TwoStageModel, users: EvaluationUsers, candidates: int) -> dict[str, tf.Tensor]:
     """Returns metric name -> float32 `[B]`, one value a user."""
     retrieved, retriever_scores = model.retrieve(users.context, candidates)
-    ranker_scores = in_chunks(
-        lambda ids, scores: model.ranker_scores(users.context, ids, scores), retrieved, retriever_scores
-    )
+    pool, products = model.pool(users.context, retrieved, retriever_scores)
+    ranker_scores = in_chunks(lambda ids, scores: model.ranker_scores(users.context, ids, scores), pool, products)
     # Where fewer items than asked for are left, the rest are padding and must stay behind.
-    ranker_scores = tf.where(retrieved > 0, ranker_scores, float("-inf"))
+    ranker_scores = tf.where(pool > 0, ranker_scores, float("-inf"))
     order = tf.math.top_k(ranker_scores, min(CUTOFF, candidates)).indices
-    ranked = tf.gather(retrieved, order, batch_dims=1)
+    ranked = tf.gather(pool, order, batch_dims=1)
 
     num_targets = tf.math.count_nonzero(users.targets, axis=1)
     retrieved_hits = ranking.find_hits(retrieved, users.targets, padding=0)
-    values = {f"retriever_recall@{candidates}": ranking.recall_at_k(retrieved_hits, num_targets, candidates)}
+    pool_hits = ranking.find_hits(pool, users.targets, padding=0)
+    values = {
+        f"{stage}_recall@{candidates}": ranking.recall_at_k(hits, num_targets, candidates)
+        for stage, hits in (("retriever", retrieved_hits), ("pool", pool_hits))
+    }
     for stage, hits in (
         ("two_stage", ranking.find_hits(ranked, users.targets, padding=0)),
         ("retriever", retrieved_hits),

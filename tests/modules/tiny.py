@@ -12,6 +12,8 @@ from modules.models.build import build_model
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import Corpus, FeatureTable
+from modules.models.neighbours.base import Neighbours, Sequences
+from modules.models.neighbours.directed import Directed
 from modules.training.fit import keep_autograph_away
 
 # As in training; without it each traced function costs seconds.
@@ -61,6 +63,17 @@ def make_context(
             row[-len(kept) :] = kept
     excluded = tf.zeros([len(users), 0], tf.int64) if exclude is None else tf.constant(exclude, tf.int64)
     return Context(tf.constant(users, tf.int64), tf.constant(rows), excluded)
+
+
+def as_sequences(users: Sequence[Sequence[int]]) -> Sequences:
+    """Returns the users' items, each of which came alone."""
+    items = np.array([item for user in users for item in user], np.int64)
+    return Sequences(items, np.repeat(np.arange(len(users)), [len(user) for user in users]), np.arange(len(items)))
+
+
+def count_neighbours(users: Sequence[Sequence[int]], item_counts: np.ndarray, most: int) -> Neighbours:
+    """Returns what follows what among the users' items."""
+    return Directed.find(lambda: [as_sequences(users)], item_counts, most)
 
 
 def randomise(layer: tf.keras.layers.Layer, seed: int = 3, scale: float = 0.5) -> None:

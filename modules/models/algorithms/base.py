@@ -12,7 +12,7 @@ from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import CorpusAccess
 from modules.models.rankers.base import Ranker
-from modules.models.retrieval import exact_top_k_of_parts
+from modules.models.retrieval import exact_top_k_of_parts, in_chunks
 from modules.models.retrievers.base import Retriever, inner_products
 from modules.models.samplers.base import Sampler
 from modules.section import Section
@@ -91,7 +91,7 @@ class TwoStageModel(tfrs.Model, abc.ABC):
       seed: of all draws; together with the optimiser's step it determines them.
 
     Attributes:
-      blend: what the second stage's answer is put together by, once trained; None where it is the ranker's own.
+      blend: what further candidates and evidence come from, once trained; None where both stages have the last word.
       epoch: int64 scalar variable, the epoch under way, from 0; set by `modules.training.progress.Progress`.
     """
 
@@ -251,18 +251,33 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         encoded = self.ranker.encode(context, training=training)
         scores = self.ranker.score(encoded, candidates, training=training)
         if self.blend is not None and not training:
-            return self.blend(context.history, candidates, retriever_scores, scores)
+            return self.blend(context, self.retriever.is_cold(context), candidates, retriever_scores, scores)
         return scores + tf.stop_gradient(retriever_scores) if self.options.residual else scores
 
     def rank(self, context: Context, candidates: tf.Tensor) -> tf.Tensor:
         """Returns R float32 `[B, C]` of int64 candidates `[B, C]`, at inference."""
-        products = inner_products(self.retriever.query(context), self.retriever.candidates(candidates))
-        return self.ranker_scores(context, candidates, products)
+        return self.ranker_scores(context, candidates, self._products(context, candidates))
+
+    def stage_scores(self, context: Context, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns M and f, float32 `[B, C]`, of int64 candidates `[B, C]`, at inference."""
+        encoded = self.ranker.encode(context)
+        scores = in_chunks(lambda ids: self.ranker.score(encoded, ids), candidates)
+        return self._products(context, candidates), scores
+
+    def _products(self, context: Context, candidates: tf.Tensor) -> tf.Tensor:
+        return inner_products(self.retriever.query(context), self.retriever.candidates(candidates))
 
     def retrieve(self, context: Context, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids and M of the exact first stage; see `modules.models.retrieval.exact_top_k_of_parts`."""
         parts = self.retriever.candidate_parts()
         return exact_top_k_of_parts(self.retriever.query(context), parts, context.exclude, k)
+
+    def pool(self, context: Context, retrieved: tf.Tensor, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the second stage's candidates and their M, each `[B, C]`: those retrieved, or of both channels."""
+        if self.blend is None:
+            return retrieved, products
+        cold = self.retriever.is_cold(context)
+        return self.blend.pool(context, cold, retrieved, products, lambda ids: self._products(context, ids))
 
 
 def _add_up_known(gradients: list) -> list:

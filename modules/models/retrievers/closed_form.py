@@ -9,7 +9,7 @@ import tensorflow as tf
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import Corpus, CorpusAccess
-from modules.models.neighbours import Sequences
+from modules.models.neighbours.base import Sequences
 from modules.models.retrievers.base import Retriever
 from modules.section import Section
 

@@ -7,13 +7,14 @@ import pydantic
 
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus
-from modules.models.neighbours import Sequences, count_directed
+from modules.models.neighbours.base import Sequences
+from modules.models.neighbours.directed import Directed
 from modules.models.retrievers.closed_form import ItemToItem
 from modules.section import Section
 
 
 class DirectedCounts(ItemToItem):
-    """W(i, j) = count(i, j) / sqrt(n_i n_j), the counts of `modules.models.neighbours.count_directed`."""
+    """W, the weights of `modules.models.neighbours.directed.Directed`."""
 
     class Options(Section):
         """Settings of the directed counts."""
@@ -26,14 +27,13 @@ class DirectedCounts(ItemToItem):
     def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
         super().__init__(corpus, config, options.decay, name="directed_counts")
         del seed
-        self._item_counts = np.maximum(corpus.item_counts, 1)
+        self._item_counts = corpus.item_counts
         self._neighbours = options.neighbours
 
     def compute(self, sequences: Iterable[Sequences]) -> np.ndarray:
         """See base class."""
         rows = len(self._item_counts)
-        found = count_directed(sequences, rows - 1, self._neighbours)
-        # One column more for what fills up the rows.
-        counts = np.zeros([rows, rows + 1], np.float32)
-        np.put_along_axis(counts, found.ids, found.counts, axis=1)
-        return counts[:, :-1] / np.sqrt(np.outer(self._item_counts, self._item_counts))
+        found = Directed.find(lambda: sequences, self._item_counts, self._neighbours)
+        weights = np.zeros([rows, rows], np.float32)
+        np.put_along_axis(weights, found.ids, found.weights, axis=1)
+        return weights

@@ -7,7 +7,8 @@ import pydantic
 
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus
-from modules.models.neighbours import Sequences, count_together
+from modules.models.neighbours.base import Sequences
+from modules.models.neighbours.ease import count_together
 from modules.models.retrievers.closed_form import ItemToItem
 from modules.section import Section
 

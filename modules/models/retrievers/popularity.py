@@ -8,7 +8,7 @@ import tensorflow as tf
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import Corpus
-from modules.models.neighbours import Sequences
+from modules.models.neighbours.base import Sequences
 from modules.models.retrievers.closed_form import ClosedForm
 from modules.section import Section
 

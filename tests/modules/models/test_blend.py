@@ -1,79 +1,65 @@
-"""The blend against sums over pairs one by one, and what it leaves alone."""
-
-import dataclasses
+"""The blend against its formula, its pool against a search of the union, and what it leaves alone."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.blend import Blend, Setting
-from modules.models.neighbours import Neighbours, count_directed
 from tests.modules import tiny
+from tests.modules.blends import make_blend
 
 ITEMS = 20
-HISTORIES = [[1, 2, 3, 4, 5], [6, 7], []]
-CONTEXT = tiny.make_context([1, 2, 0], HISTORIES)
-CANDIDATES = tf.constant([[4, 9, 1, 20], [1, 0, 8, 2], [3, 5, 8, 11]], tf.int64)
+CONTEXT = tiny.make_context([1, 2, 0], [[1, 2, 3, 4, 5], [6, 7], [8]])
+CANDIDATES = tf.constant([[4, 9, 1, 20], [1, 11, 8, 2], [3, 5, 8, 11]], tf.int64)
 
 
-def counted() -> Neighbours:
+def make_model() -> TwoStageModel:
+    """Returns MF, which knows nothing of user 0, under a residual DeepFM, with a blend of one table."""
     rng = np.random.default_rng(2)
-    items = np.concatenate([rng.permutation(ITEMS)[:9] + 1 for _ in range(12)])
-    return count_directed([(items, np.repeat(np.arange(12), 9))], ITEMS, most=6)
-
-
-def make_model(residual: bool = True) -> TwoStageModel:
-    corpus = dataclasses.replace(tiny.make_corpus(ITEMS), neighbours=counted())
-    changes = {"ranker": {**tiny.DEEPFM, "dropout": 0.0}, "algorithm": {"name": "corr", "residual": residual}}
-    model = tiny.make_model(corpus, neighbours=6, **changes)
+    corpus = tiny.make_corpus(ITEMS)
+    users = [(rng.permutation(ITEMS)[:9] + 1).tolist() for _ in range(12)]
+    model = tiny.make_model(corpus, ranker={**tiny.DEEPFM, "dropout": 0.0})
     model.rank(CONTEXT, CANDIDATES)
-    tiny.randomise(model.ranker)
+    for stage in (model.retriever, model.ranker):
+        tiny.randomise(stage)
+    model.blend = make_blend(users, corpus.item_counts)
     return model
 
 
-def pointing_one_by_one(decay: float) -> np.ndarray:
-    found, counts = counted(), tiny.make_corpus(ITEMS).item_counts
-    table = {(i, j): c for i in range(ITEMS + 1) for j, c in zip(found.ids[i], found.counts[i], strict=True) if c}
-    expected = np.zeros([3, 4])
-    for row, history in enumerate(HISTORIES):
-        for column, item in enumerate(CANDIDATES[row].numpy().tolist()):
-            for age, before in enumerate(reversed(history)):
-                norm = np.sqrt(max(counts[before], 1) * max(counts[item], 1))
-                expected[row, column] += decay**age * table.get((before, item), 0) / norm
-    return expected
-
-
-@pytest.mark.parametrize("decay", [0.5, 1.0])
-def test_pointing_is_the_sum_over_the_pairs(decay: float) -> None:
-    blend = Blend(counted(), tiny.make_corpus(ITEMS).item_counts, tiny.HISTORY, residual=True)
-    expected = pointing_one_by_one(decay)
-    assert np.count_nonzero(expected) >= 3
-    np.testing.assert_allclose(blend.pointing(CONTEXT.history, CANDIDATES, decay), expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("residual", [True, False])
-def test_before_anything_is_chosen_the_answer_is_the_trained_models(residual: bool) -> None:
-    model = make_model(residual)
-    products = tf.constant(np.random.default_rng(0).normal(size=[3, 4]), tf.float32)
-    network = model.ranker.score(model.ranker.encode(CONTEXT), CANDIDATES)
-    expected = network + products if residual else network
-    np.testing.assert_allclose(model.ranker_scores(CONTEXT, CANDIDATES, products), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_the_parts_are_added_by_their_factors_and_training_sees_no_counts() -> None:
+def test_the_answer_is_the_weighted_sum_and_evidence_alone_where_the_context_is_cold() -> None:
     model = make_model()
-    model.blend.choose(Setting(retriever=2.0, ranker=0.5, neighbours=3.0, threshold=0.1, decay=0.8))
-    products = tf.constant(np.random.default_rng(0).normal(size=[3, 4]), tf.float32)
-    network = model.ranker.score(model.ranker.encode(CONTEXT), CANDIDATES)
-    expected = 2 * products + 0.5 * network + 3 * np.log(1 + pointing_one_by_one(0.8) / 0.1)
-    np.testing.assert_allclose(model.ranker_scores(CONTEXT, CANDIDATES, products), expected, rtol=1e-4, atol=1e-5)
-    in_training = model.ranker_scores(CONTEXT, CANDIDATES, products, training=True)
-    model.blend.choose(model.blend.trained)
-    np.testing.assert_array_equal(model.ranker_scores(CONTEXT, CANDIDATES, products, training=True), in_training)
-    assert all("blend" not in weight.name for weight in model.trainable_variables)
+    stages = [part.numpy() for part in model.stage_scores(CONTEXT, CANDIDATES)]
+    features = model.blend.evidence.features(CONTEXT.history, CANDIDATES).numpy()
+    alone, both = model.blend.alone.numpy(), model.blend.both.numpy()
+    expected = both[0] * stages[0] + both[1] * stages[1] + features @ both[2:]
+    expected[2] = features[2] @ alone
+    np.testing.assert_allclose(model.rank(CONTEXT, CANDIDATES), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_model_that_asks_for_counts_must_get_them() -> None:
-    with pytest.raises(ValueError, match="`corpus.neighbours` must be counted for `model.neighbours`: 6"):
-        tiny.make_model(neighbours=6)
+def test_training_sees_no_counts() -> None:
+    model = make_model()
+    in_training = model.ranker_scores(CONTEXT, CANDIDATES, tf.ones([3, 4]), training=True)
+    model.blend = None
+    np.testing.assert_array_equal(in_training, model.ranker_scores(CONTEXT, CANDIDATES, tf.ones([3, 4])))
+    assert all("blend" not in weight.name for weight in make_model().trainable_variables)
+
+
+def test_the_pool_holds_the_best_of_both_channels() -> None:
+    model = make_model()
+    count = 4
+    retrieved, products = model.retrieve(CONTEXT, count)
+    pool, pool_products = model.pool(CONTEXT, retrieved, products)
+    alone, first = model.blend.alone, model.blend.first.numpy()
+    evidence = model.blend.evidence
+    for row, cold in enumerate([False, False, True]):
+        one = tiny.make_context([int(CONTEXT.user[row])], [[item for item in CONTEXT.history[row].numpy() if item]])
+        found = evidence.best(one.history, tf.concat([one.exclude, retrieved[row : row + 1]], axis=1), alone, count)
+        union = [item for item in [*retrieved[row].numpy(), *found[0].numpy()] if item]
+        assert len(set(union)) == len(union)
+        ids = tf.constant([union], tf.int64)
+        products, _ = model.stage_scores(one, ids)
+        features = evidence.features(one.history, ids)[0].numpy()
+        scores = features @ alone.numpy() if cold else first[0] * products[0] + features @ first[1:]
+        best = np.argsort(-np.asarray(scores), kind="stable")[:count]
+        assert pool[row].numpy().tolist() == [union[column] for column in best]
+        np.testing.assert_allclose(pool_products[row], products[0].numpy()[best], rtol=1e-4, atol=1e-5)
+    assert (np.sort(pool) != np.sort(retrieved)).any()

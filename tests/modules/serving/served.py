@@ -1,6 +1,5 @@
 """A model that counts neighbours, exported around each index and asked from Python or over HTTP."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,11 @@ import tensorflow as tf
 
 from modules.export.scann_export import export_scann
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.blend import Setting
-from modules.models.neighbours import Neighbours, count_directed
+from modules.models.neighbours.base import Neighbours
 from modules.serving.item_facts import Category, ItemFacts
 from modules.serving.rules import Rules, with_named_rules
 from tests.modules import tiny
+from tests.modules.blends import make_blend
 from tests.modules.export.exports import CANDIDATES, ITEM_IDS, ITEMS, OPTIONS, USERS, export
 
 KINDS = ["exact", "int8", "scann"]
@@ -20,24 +19,26 @@ NEIGHBOURS = 12
 LAST = tf.float32.min
 
 
-def counted() -> Neighbours:
-    """Returns what follows what in three orders of all items."""
+def orders() -> list[list[int]]:
+    """Returns three orders of all items."""
     rng = np.random.default_rng(4)
-    items = np.concatenate([rng.permutation(ITEMS) + 1 for _ in range(3)])
-    return count_directed([(items, np.repeat(np.arange(3), ITEMS))], ITEMS, NEIGHBOURS)
+    return [(rng.permutation(ITEMS) + 1).tolist() for _ in range(3)]
+
+
+def counted() -> Neighbours:
+    """Returns what follows what in the three orders."""
+    return tiny.count_neighbours(orders(), tiny.make_corpus(ITEMS, USERS).item_counts, NEIGHBOURS)
 
 
 def counting_model() -> TwoStageModel:
     """Returns SASRec under a residual DIN whose answer is blended with the counts, all weights random."""
-    corpus = dataclasses.replace(tiny.make_corpus(ITEMS, USERS), neighbours=counted())
-    model = tiny.make_model(
-        corpus, retriever=tiny.SASREC, ranker=tiny.DIN, candidates=CANDIDATES, neighbours=NEIGHBOURS
-    )
+    corpus = tiny.make_corpus(ITEMS, USERS)
+    model = tiny.make_model(corpus, retriever=tiny.SASREC, ranker=tiny.DIN, candidates=CANDIDATES)
     context = tiny.make_context([1], [[1, 2]])
     model.rank(context, tf.constant([[1]], tf.int64))
     for stage in (model.retriever, model.ranker):
         tiny.randomise(stage)
-    model.blend.choose(Setting(1.0, 0.5, 0.3, 0.01, 0.8))
+    model.blend = make_blend(orders(), corpus.item_counts, NEIGHBOURS)
     return model
 
 

@@ -27,14 +27,14 @@ def cosines(model: TwoStageModel, given: list[int]) -> np.ndarray:
 
 
 def followed(given: list[int]) -> np.ndarray:
-    """Returns the sum over the given items of count / sqrt(n n'); n is 200 for item 1, 199 for item 2, and so on."""
+    """Returns the sum of the given items' weights, by number."""
     table = counted()
-    scores = np.zeros(ITEMS + 2)
+    scores = np.zeros(ITEMS + 1)
     for item in filter(None, given):
-        for other, count in zip(table.ids[item], table.counts[item], strict=True):
-            scores[other] += count / np.sqrt((ITEMS + 1 - item) * max(1, ITEMS + 1 - other))
-    scores[[0, ITEMS + 1, *given]] = 0
-    return scores[:-1]
+        for other, weight in zip(table.ids[item], table.weights[item], strict=True):
+            scores[other] += weight
+    scores[[0, *given]] = 0
+    return scores
 
 
 def test_similar_items_are_those_of_the_best_mean_cosine(signatures: dict, model: TwoStageModel) -> None:

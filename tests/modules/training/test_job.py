@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from modules.models.corpus import FeatureTable
-from modules.models.neighbours import Neighbours
 from modules.training.config import TrainingConfig
 from modules.training.data import TrainingData
 from modules.training.distributed.config import DistributionConfig
@@ -18,8 +17,7 @@ from tests.modules import tiny
 
 def make_job(**training: object) -> Job:
     genres = FeatureTable(np.array([[0, 0], [1, 2], [2, 0], [3, 1]], np.int64), 4)
-    neighbours = Neighbours(np.array([[4], [2], [3], [4]]), np.array([[0], [1.5], [1], [0]], np.float32))
-    corpus = tiny.make_corpus(3, 2, item_features={"genre": genres}, neighbours=neighbours)
+    corpus = tiny.make_corpus(3, 2, item_features={"genre": genres})
     data = TrainingData(["train-*"], ["valid-*", "more-*"], corpus, "sequential")
     return Job(tiny.make_config(sampler=tiny.MIDX), TrainingConfig(**training), data, start="somewhere/start")
 
@@ -34,8 +32,6 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours.item_counts, theirs.item_counts)
     assert ours.item_counts.dtype == theirs.item_counts.dtype
     assert ours.num_users == 2
-    for name, values in vars(theirs.neighbours).items():
-        np.testing.assert_array_equal(getattr(ours.neighbours, name), values)
     np.testing.assert_array_equal(ours.item_features["genre"].values, theirs.item_features["genre"].values)
     assert ours.item_features["genre"].size == 4
     assert ours.user_features == {}

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from modules.models.context import Context
 from modules.models.corpus import Corpus
-from modules.models.neighbours import Sequences
 from modules.models.retrievers import RETRIEVERS
 from modules.models.retrievers.closed_form import ClosedForm
 from tests.modules import tiny
@@ -17,8 +16,7 @@ from tests.modules.training import runs
 
 NAMES = ["directed_counts", "ease", "item_knn", "popularity"]
 COUNTS = np.array([0, 2, 2, 2], np.float32)
-SEQUENCES: Sequences = (np.array([1, 2, 3, 2, 1, 3]), np.array([0, 0, 0, 1, 1, 2]))
-"""Three users: 1 2 3, 2 1, and 3."""
+SEQUENCES = tiny.as_sequences([[1, 2, 3], [2, 1], [3]])
 
 
 def make(name: str, **options: Any) -> ClosedForm:
