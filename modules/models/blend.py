@@ -77,7 +77,7 @@ class Blend(tf.keras.layers.Layer):
           products: float32 `[B, C]`, their M.
           score: maps ids `[B, C]` to M `[B, C]`.
         """
-        count = retrieved.shape[1]
+        count = tf.shape(retrieved)[1]
         exclude = tf.concat([context.exclude, retrieved], axis=1)
         found = self.evidence.best(context.history, exclude, self.alone, count)
         ids = tf.concat([retrieved, found], axis=1)

@@ -41,7 +41,7 @@ class ModelConfig(Section):
     """L, the draws from the proposal for each positive."""
     uniform_share: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of uniform draws mixed into the proposal, under the exact mixture probability."""
-    neighbours: int = pydantic.Field(0, ge=0)
+    neighbours: int = pydantic.Field(100, ge=0)
     """M, how many neighbours of each item the model keeps, of every kind of `neighbour_kinds`; 0: none.
 
     The neighbours of the history's items are candidates beside those of the retriever, and evidence beside both stages'
@@ -80,6 +80,10 @@ class ModelConfig(Section):
             except pydantic.ValidationError as error:
                 raise ValueError(f"`{key}` ({choice.name}): {describe_errors(error)}") from error
         return self
+
+    def kinds_of_neighbours(self) -> list[str]:
+        """Returns names in `NEIGHBOURS`: those asked for, else all; none without `neighbours`."""
+        return (self.neighbour_kinds or list(NEIGHBOURS)) if self.neighbours else []
 
     def candidate_count(self, num_items: int) -> int:
         """Returns how many items of a corpus of `num_items` the first stage hands to the second."""

@@ -52,7 +52,7 @@ class Evidence(tf.keras.layers.Layer):
         found = tf.gather(sums, places[:, -tf.shape(candidates)[1] :])
         return self._as_features(found, candidates)
 
-    def best(self, history: tf.Tensor, exclude: tf.Tensor, weights: tf.Tensor, k: int) -> tf.Tensor:
+    def best(self, history: tf.Tensor, exclude: tf.Tensor, weights: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
         """Returns the k neighbours of the history that have the largest weighted features.
 
         Args:

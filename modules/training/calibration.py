@@ -17,6 +17,8 @@ from modules.training.inputs import EvaluationUsers
 
 _CUTOFF = 10
 _USERS = 10_000
+_MOST_FEATURES = 1 << 28
+"""Of all users' candidates together, 1 GB."""
 _LEAST_POPULARITY = 0.01
 """Of an empty history nothing but popularity is left, which must not count against an item."""
 
@@ -47,13 +49,14 @@ def calibrate(model: TwoStageModel, evidence: Evidence, users: tf.data.Dataset, 
     Args:
       model: a trained model.
       evidence: of the training split.
-      users: batches of validation users, of which the first 10,000 are asked.
+      users: batches of validation users, of which the first 10,000 are asked, or as many as there is room for.
       candidates: how many items the first stage hands to the second.
     """
+    most = min(_USERS, _MOST_FEATURES // (2 * candidates * (2 + evidence.size)))
     even = tf.constant([1.0] * (evidence.size - 1) + [0.0])
-    pool = _collect(users, lambda batch: _neighbours(evidence, even, batch, candidates))
+    pool = _collect(users, most, lambda batch: _neighbours(evidence, even, batch, candidates))
     alone = _fit(pool, pool.listed, least_last=_LEAST_POPULARITY)
-    pool = _collect(users, lambda batch: _both_channels(model, evidence, tf.constant(alone), batch, candidates))
+    pool = _collect(users, most, lambda batch: _both_channels(model, evidence, tf.constant(alone), batch, candidates))
     # Columns: M, f, the evidence.
     first = _fit(pool._replace(features=np.delete(pool.features, 1, axis=2)), pool.listed)
     ranker_out = np.insert(first, 1, 0)
@@ -100,13 +103,13 @@ def _pool(users: EvaluationUsers, ids: tf.Tensor, features: tf.Tensor) -> _Pool:
     return _Pool(ids > 0, hits, tf.math.count_nonzero(users.targets, axis=1), features)
 
 
-def _collect(users: Iterable[EvaluationUsers], collect: Callable[[EvaluationUsers], _Pool]) -> _Pool:
+def _collect(users: Iterable[EvaluationUsers], most: int, collect: Callable[[EvaluationUsers], _Pool]) -> _Pool:
     function = tf.function(collect, reduce_retracing=True, autograph=False)
     parts, asked = [], 0
     for batch in users:
         parts.append([values.numpy() for values in function(batch)])
         asked += len(batch.targets)
-        if asked >= _USERS:
+        if asked >= most:
             break
     return _Pool(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 

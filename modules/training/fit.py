@@ -98,7 +98,7 @@ def _calibrated(model: TwoStageModel, progress: Progress, data: TrainingData) ->
     """Returns the trained model, with a blend where it asks for neighbours and they help on validation."""
     config, corpus = model.config, data.corpus
     if config.neighbours:
-        tables = find_neighbours(data, config.neighbour_kinds, config.neighbours)
+        tables = find_neighbours(data, config)
         evidence = Evidence(tables, corpus.item_counts, config.history_length)
         users = inputs.evaluation_users(data.valid, config.history_length, _VALIDATION_BATCH)
         model.blend = calibrate(model, evidence, users, config.candidate_count(corpus.num_items))

@@ -1,11 +1,12 @@
 """Reads the training split for what is computed from it without a gradient."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from modules import names
+from modules.models.config import ModelConfig
 from modules.models.neighbours import NEIGHBOURS
 from modules.models.neighbours.base import Neighbours, Sequences
 from modules.training.data import TrainingData
@@ -28,26 +29,21 @@ def read_sequences(data: TrainingData) -> Iterator[Sequences]:
         yield Sequences(items.flat_values.numpy(), items.value_rowids().numpy(), starts)
 
 
-def find_neighbours(data: TrainingData, kinds: Sequence[str] | None, most: int) -> Mapping[str, Neighbours]:
-    """Returns kind -> the table of each item's `most` best neighbours in the training split.
-
-    Args:
-      data: what is trained on.
-      kinds: names in `NEIGHBOURS`; None: all that can be computed for a corpus of this size.
-      most: M.
+def find_neighbours(data: TrainingData, config: ModelConfig) -> Mapping[str, Neighbours]:
+    """Returns kind -> the table of each item's neighbours in the training split.
 
     Raises:
-      ValueError: where a kind that is asked for cannot be computed.
+      ValueError: where a kind that the configuration asks for cannot be computed.
     """
     num_items = data.corpus.num_items
     tables = {}
-    for name in NEIGHBOURS if kinds is None else kinds:
+    for name in config.kinds_of_neighbours():
         limit = NEIGHBOURS[name].MOST_ITEMS
         if limit is not None and num_items > limit:
             reason = f"{name!r} for a corpus of more than {limit} items ({num_items})"
-            if kinds is not None:
-                raise ValueError(f"`model.neighbour_kinds` must not have {reason}. Received: {list(kinds)}.")
+            if config.neighbour_kinds:
+                raise ValueError(f"`model.neighbour_kinds` must not have {reason}. Received: {config.neighbour_kinds}.")
             logging.info("No neighbours of kind %s.", reason)
             continue
-        tables[name] = NEIGHBOURS[name].find(lambda: read_sequences(data), data.corpus.item_counts, most)
+        tables[name] = NEIGHBOURS[name].find(lambda: read_sequences(data), data.corpus.item_counts, config.neighbours)
     return tables

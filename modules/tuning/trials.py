@@ -61,7 +61,8 @@ class Trials:
         # Without the epochs, so that a longer training finds the shorter one's.
         directory = os.path.join(self._checkpoints, _digest(model, training.model_copy(update={"epochs": 0})))
         try:
-            fitted = fit(model, training, self._data, directory)
+            # What is searched is how both stages are trained; what neighbours add comes after.
+            fitted = fit(model.model_copy(update={"neighbours": 0}), training, self._data, directory)
             result: dict[str, Any] = {"score": fitted.history[fitted.best_epoch - 1][MONITOR]}
             del fitted
         except ValueError as error:

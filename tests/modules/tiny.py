@@ -37,7 +37,7 @@ def make_corpus(num_items: int = 20, num_users: int = 6, **features: Mapping[str
 
 def make_config(**changes: Any) -> ModelConfig:
     """Returns a configuration of the smallest model, MF under DeepFM with uniform draws, with some `changes`."""
-    sizes = {"embedding_dim": WIDTH, "history_length": HISTORY, "num_negatives": 4, "candidates": 10}
+    sizes = {"embedding_dim": WIDTH, "history_length": HISTORY, "num_negatives": 4, "candidates": 10, "neighbours": 0}
     stages = {"retriever": MF, "ranker": DEEPFM, "sampler": UNIFORM}
     return ModelConfig(**{**sizes, **stages, **changes})
 
