@@ -175,7 +175,7 @@ class ServerModel(tf.Module):
         return tf.where(cold, popular[0], found[0]), tf.where(cold, popular[1], found[1])
 
     def _score(self, request: Any, candidates: tf.Tensor) -> tf.Tensor:
-        known = self.towers.score(request.user, request.history, request.query, candidates)
+        known = self.towers.score(request.user, request.history, request.known, request.query, candidates)
         popular = tf.gather(self.towers.log_popularity, candidates)
         unknown = request.cold
         if self._has_neighbours:

@@ -19,13 +19,15 @@ class Request(NamedTuple):
     Attributes:
       user: int64 `[B]`, user index.
       history: int64 `[B, H]`, what the encoders see, left-padded with 0.
-      exclude: int64 `[B, E]`, all known items of the request's history; 0 is padding.
+      known: int64 `[B, K]`, all known items of the request's history, oldest first; 0 is padding.
+      exclude: int64 `[B, E]`, items that are no answer, those among them.
       query: float32 `[B, d]`.
       cold: bool `[B]`, where the model knows nothing of the context.
     """
 
     user: tf.Tensor
     history: tf.Tensor
+    known: tf.Tensor
     exclude: tf.Tensor
     query: tf.Tensor
     cold: tf.Tensor
@@ -89,6 +91,7 @@ class Towers(tf.Module):
                     Request(
                         user=tf.TensorSpec([None], tf.int64, "user"),
                         history=tf.TensorSpec([None, self._history_length], tf.int64, "history"),
+                        known=tf.TensorSpec([None, None], tf.int64, "known"),
                         exclude=tf.TensorSpec([None, None], tf.int64, "exclude"),
                         query=tf.TensorSpec([None, self.candidates.shape[1]], tf.float32, "query"),
                         cold=tf.TensorSpec([None], tf.bool, "cold"),
@@ -118,6 +121,7 @@ class Towers(tf.Module):
         return Request(
             user=user,
             history=context.history,
+            known=context.exclude,
             exclude=context.exclude,
             query=self._retriever.query(context),
             cold=self._retriever.is_cold(context),
@@ -128,27 +132,29 @@ class Towers(tf.Module):
         input_signature=[
             tf.TensorSpec([None], tf.int64, "user"),
             tf.TensorSpec([None, None], tf.int64, "history"),
+            tf.TensorSpec([None, None], tf.int64, "known"),
             tf.TensorSpec([None, None], tf.float32, "query"),
             tf.TensorSpec([None, None], tf.int64, "candidates"),
         ],
     )
-    def score(self, user: tf.Tensor, history: tf.Tensor, query: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+    def score(
+        self, user: tf.Tensor, history: tf.Tensor, known: tf.Tensor, query: tf.Tensor, candidates: tf.Tensor
+    ) -> tf.Tensor:
         """Returns the second stage's scores float32 `[B, C]` of candidates `[B, C]`.
 
         The first stage's scores, which a residual ranker adds, come from the request's own query: neither stage encodes
         a context twice.
         """
         history = tf.ensure_shape(history, [None, self._history_length])
-        nothing = tf.zeros([tf.shape(user)[0], 0], tf.int64)
         query = tf.ensure_shape(query, [None, self.candidates.shape[1]])
         products = inner_products(query, self._retriever.candidates(candidates))
-        return self._ranker_scores(Context(user, history, exclude=nothing), candidates, products)
+        return self._ranker_scores(Context(user, history, exclude=known), candidates, products)
 
     def _pool(self, request: Request, retrieved: tf.Tensor, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the second stage's candidates of both channels and their M, as many as were retrieved `[B, C]`."""
-        context = Context(request.user, request.history, request.exclude)
         return self._blend.pool(
-            context,
+            request.known,
+            request.exclude,
             request.cold,
             retrieved,
             products,

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from modules.models.context import Context
 from modules.models.evidence import Evidence
 
 
@@ -62,7 +61,8 @@ class Blend(tf.keras.layers.Layer):
 
     def pool(
         self,
-        context: Context,
+        known: tf.Tensor,
+        exclude: tf.Tensor,
         cold: tf.Tensor,
         retrieved: tf.Tensor,
         products: tf.Tensor,
@@ -71,32 +71,32 @@ class Blend(tf.keras.layers.Layer):
         """Returns the second stage's candidates, as many as the retriever found, and their M, in order of the blend.
 
         Args:
-          context: of the request.
+          known: int64 `[B, K]`, the history, oldest first, as long as it is; 0 is no item.
+          exclude: int64 `[B, E]`, items that are no answer.
           cold: bool `[B]`, where M says nothing.
           retrieved: int64 `[B, C]`, the retriever's; 0 is none.
           products: float32 `[B, C]`, their M.
           score: maps ids `[B, C]` to M `[B, C]`.
         """
         count = tf.shape(retrieved)[1]
-        exclude = tf.concat([context.exclude, retrieved], axis=1)
-        found = self.evidence.best(context.history, exclude, self.alone, count)
+        found = self.evidence.best(known, tf.concat([exclude, retrieved], axis=1), self.alone, count)
         ids = tf.concat([retrieved, found], axis=1)
         products = tf.concat([products, score(found)], axis=1)
-        scores = self._weighted(context.history, cold, ids, self.first, products)
+        scores = self._weighted(known, cold, ids, self.first, products)
         scores = tf.where(ids > 0, scores, float("-inf"))
         columns = tf.math.top_k(scores, count).indices
         return tf.gather(ids, columns, batch_dims=1), tf.gather(products, columns, batch_dims=1)
 
     def call(
-        self, context: Context, cold: tf.Tensor, candidates: tf.Tensor, products: tf.Tensor, scores: tf.Tensor
+        self, known: tf.Tensor, cold: tf.Tensor, candidates: tf.Tensor, products: tf.Tensor, scores: tf.Tensor
     ) -> tf.Tensor:
-        """Returns R float32 `[B, C]` of int64 candidates `[B, C]`, whose M and f are given."""
-        return self._weighted(context.history, cold, candidates, self.both, products, scores)
+        """Returns R float32 `[B, C]` of int64 candidates `[B, C]`, whose M and f are given, after all that is known."""
+        return self._weighted(known, cold, candidates, self.both, products, scores)
 
     def _weighted(
-        self, history: tf.Tensor, cold: tf.Tensor, ids: tf.Tensor, weights: tf.Variable, *stages: tf.Tensor
+        self, known: tf.Tensor, cold: tf.Tensor, ids: tf.Tensor, weights: tf.Variable, *stages: tf.Tensor
     ) -> tf.Tensor:
-        features = self.evidence.features(history, ids)
-        known = tf.linalg.matvec(tf.stack(stages, axis=-1), weights[: len(stages)])
-        known += tf.linalg.matvec(features, weights[len(stages) :])
-        return tf.where(cold[:, tf.newaxis], tf.linalg.matvec(features, self.alone), known)
+        features = self.evidence.features(known, ids)
+        scores = tf.linalg.matvec(tf.stack(stages, axis=-1), weights[: len(stages)])
+        scores += tf.linalg.matvec(features, weights[len(stages) :])
+        return tf.where(cold[:, tf.newaxis], tf.linalg.matvec(features, self.alone), scores)

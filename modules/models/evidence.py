@@ -9,8 +9,14 @@ from modules.models.neighbours.base import Neighbours
 
 DECAYS = (0.5, 0.8, 1.0)
 """What an item of the history weighs against the one after it, a feature each; the last forgets the order."""
+MOST_KNOWN = 200
+"""How many items of a history, the latest, are evidence."""
 SCALE = 0.01
 """A sum of weights below it is hardly evidence."""
+
+
+_DENSE_ROWS = 20_000
+"""Up to so many items sums are kept for every item of the corpus, which is faster than to find the different ones."""
 
 
 class Evidence(tf.keras.layers.Layer):
@@ -26,20 +32,17 @@ class Evidence(tf.keras.layers.Layer):
     Args:
       tables: kind -> table.
       item_counts: float32 `[N + 1]`.
-      history_length: H.
     """
 
-    def __init__(self, tables: Mapping[str, Neighbours], item_counts: np.ndarray, history_length: int) -> None:
+    def __init__(self, tables: Mapping[str, Neighbours], item_counts: np.ndarray) -> None:
         super().__init__(name="evidence")
         self._rows = len(item_counts)
-        self._length = history_length
         self._ids, self._weights = (
             [self._constant(f"{kind}_{name}", getattr(table, name), dtype) for kind, table in tables.items()]
             for name, dtype in (("ids", tf.int32), ("weights", tf.float32))
         )
         # Half an interaction for items without any, so that every logarithm is finite.
         self._popularity = self._constant("log_popularity", np.log(np.maximum(item_counts, 0.5)), tf.float32)
-        self._decays = tf.constant(np.power.outer(DECAYS, np.arange(history_length)[::-1]).T, tf.float32)
         self.size = len(tables) * len(DECAYS) + 1
 
     def _constant(self, name: str, values: np.ndarray, dtype: tf.DType) -> tf.Variable:
@@ -47,7 +50,10 @@ class Evidence(tf.keras.layers.Layer):
         return self.add_weight(name=name, shape=values.shape, dtype=dtype, initializer=initializer, trainable=False)
 
     def features(self, history: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-        """Returns float32 `[B, C, F]` of int64 candidates `[B, C]` after history `[B, H]`."""
+        """Returns float32 `[B, C, F]` of int64 candidates `[B, C]` after int64 history `[B, H]`, oldest first.
+
+        A history may be of any length; 0 is no item, wherever it stands.
+        """
         _, places, sums = self._sums(history, candidates)
         found = tf.gather(sums, places[:, -tf.shape(candidates)[1] :])
         return self._as_features(found, candidates)
@@ -56,7 +62,7 @@ class Evidence(tf.keras.layers.Layer):
         """Returns the k neighbours of the history that have the largest weighted features.
 
         Args:
-          history: int64 `[B, H]`.
+          history: int64 `[B, H]`, as of `features`.
           exclude: int64 `[B, E]`, items never to return.
           weights: float32 `[F]`.
           k: how many; where there are fewer, the rest is 0.
@@ -90,21 +96,30 @@ class Evidence(tf.keras.layers.Layer):
           ids int64 `[B, P + X]`: the P neighbours, table by table, and the `others` `[B, X]`; for each its row in the
           sums, int32 `[B, P + X]`; and the sums float32 `[U, F - 1]`, one row for each different item of a history.
         """
-        history = tf.ensure_shape(history, [None, self._length])
-        batch = tf.shape(history)[0]
-        found = [tf.cast(tf.reshape(tf.gather(ids, history), [batch, -1]), tf.int64) for ids in self._ids]
+        known = tf.ragged.boolean_mask(history, history > 0)[:, -MOST_KNOWN:].to_tensor(0)
+        batch = tf.shape(known)[0]
+        found = [tf.cast(tf.reshape(tf.gather(ids, known), [batch, -1]), tf.int64) for ids in self._ids]
         ids = tf.concat([*found, others], axis=1)
-        keys = ids + self._rows * tf.range(tf.cast(batch, tf.int64))[:, tf.newaxis]
-        different, places = tf.unique(tf.reshape(keys, [-1]))
-        places = tf.reshape(places, tf.shape(ids))
+        places, size = self._number(ids)
+        ages = tf.cumsum(tf.cast(known > 0, tf.float32), axis=1, exclusive=True, reverse=True)
+        decays = tf.pow(tf.constant(DECAYS), ages[:, :, tf.newaxis])
         sums, start = [], 0
         for table_ids, weights in zip(found, self._weights, strict=True):
             end = start + tf.shape(table_ids)[1]
-            decayed = tf.einsum("bhm,hd->bhmd", tf.gather(weights, history), self._decays)
+            decayed = tf.einsum("bhm,bhd->bhmd", tf.gather(weights, known), decays)
             flat = tf.reshape(decayed, [-1, len(DECAYS)])
-            sums.append(tf.math.unsorted_segment_sum(flat, tf.reshape(places[:, start:end], [-1]), tf.size(different)))
+            sums.append(tf.math.unsorted_segment_sum(flat, tf.reshape(places[:, start:end], [-1]), size))
             start = end
         return ids, places, tf.concat(sums, axis=1)
+
+    def _number(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Numbers the different items of each row of ids `[B, P]`: int32 `[B, P]`, and how many numbers there are."""
+        batch = tf.shape(ids)[0]
+        keys = ids + self._rows * tf.range(tf.cast(batch, tf.int64))[:, tf.newaxis]
+        if self._rows <= _DENSE_ROWS:
+            return tf.cast(keys, tf.int32), batch * self._rows
+        different, places = tf.unique(tf.reshape(keys, [-1]))
+        return tf.reshape(places, tf.shape(ids)), tf.size(different)
 
     def _as_features(self, sums: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         popularity = tf.gather(self._popularity, ids)[..., tf.newaxis]

@@ -83,8 +83,8 @@ def calibrate(model: TwoStageModel, evidence: Evidence, users: tf.data.Dataset, 
 
 def _neighbours(evidence: Evidence, weights: tf.Tensor, users: EvaluationUsers, count: int) -> _Pool:
     context = users.context
-    ids = evidence.best(context.history, context.exclude, weights, count)
-    return _pool(users, ids, evidence.features(context.history, ids))
+    ids = evidence.best(context.exclude, context.exclude, weights, count)
+    return _pool(users, ids, evidence.features(context.exclude, ids))
 
 
 def _both_channels(
@@ -92,10 +92,10 @@ def _both_channels(
 ) -> _Pool:
     context = users.context
     retrieved, _ = model.retrieve(context, count)
-    found = evidence.best(context.history, tf.concat([context.exclude, retrieved], axis=1), alone, count)
+    found = evidence.best(context.exclude, tf.concat([context.exclude, retrieved], axis=1), alone, count)
     ids = tf.concat([retrieved, found], axis=1)
     stages = tf.stack(model.stage_scores(context, ids), axis=-1)
-    return _pool(users, ids, tf.concat([stages, evidence.features(context.history, ids)], axis=-1))
+    return _pool(users, ids, tf.concat([stages, evidence.features(context.exclude, ids)], axis=-1))
 
 
 def _pool(users: EvaluationUsers, ids: tf.Tensor, features: tf.Tensor) -> _Pool:

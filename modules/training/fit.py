@@ -99,7 +99,7 @@ def _calibrated(model: TwoStageModel, progress: Progress, data: TrainingData) ->
     config, corpus = model.config, data.corpus
     if config.neighbours:
         tables = find_neighbours(data, config)
-        evidence = Evidence(tables, corpus.item_counts, config.history_length)
+        evidence = Evidence(tables, corpus.item_counts)
         users = inputs.evaluation_users(data.valid, config.history_length, _VALIDATION_BATCH)
         model.blend = calibrate(model, evidence, users, config.candidate_count(corpus.num_items))
     return FitResult(model, progress.history, progress.best_epoch)

@@ -13,6 +13,6 @@ def make_blend(users: Sequence[Sequence[int]], item_counts: np.ndarray, most: in
     """Returns a blend of both stages with what follows what among some users' items."""
     rng = np.random.default_rng(seed)
     table = tiny.count_neighbours(users, item_counts, most)
-    evidence = Evidence({"directed": table}, item_counts, tiny.HISTORY)
+    evidence = Evidence({"directed": table}, item_counts)
     sizes = (evidence.size, evidence.size + 1, evidence.size + 2)
     return Blend(evidence, Setting(*(rng.normal(size=size).astype(np.float32) for size in sizes)))

@@ -247,11 +247,14 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         retriever_scores: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """Returns R float32 `[B, C]` of candidates `[B, C]`, whose M is `retriever_scores`; no gradient into M."""
+        """Returns R float32 `[B, C]` of candidates `[B, C]`, whose M is `retriever_scores`; no gradient into M.
+
+        At inference the context's `exclude` are all earlier items, oldest first: the evidence.
+        """
         encoded = self.ranker.encode(context, training=training)
         scores = self.ranker.score(encoded, candidates, training=training)
         if self.blend is not None and not training:
-            return self.blend(context, self.retriever.is_cold(context), candidates, retriever_scores, scores)
+            return self.blend(context.exclude, self.retriever.is_cold(context), candidates, retriever_scores, scores)
         return scores + tf.stop_gradient(retriever_scores) if self.options.residual else scores
 
     def rank(self, context: Context, candidates: tf.Tensor) -> tf.Tensor:
@@ -277,7 +280,9 @@ class TwoStageModel(tfrs.Model, abc.ABC):
         if self.blend is None:
             return retrieved, products
         cold = self.retriever.is_cold(context)
-        return self.blend.pool(context, cold, retrieved, products, lambda ids: self._products(context, ids))
+        return self.blend.pool(
+            context.exclude, context.exclude, cold, retrieved, products, lambda ids: self._products(context, ids)
+        )
 
 
 def _add_up_known(gradients: list) -> list:

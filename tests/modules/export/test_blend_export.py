@@ -27,7 +27,7 @@ def serve_ranks(path: str) -> np.ndarray:
 
 
 def rank(model: TwoStageModel) -> np.ndarray:
-    return model.rank(tiny.make_context([0], [HISTORY]), tf.constant([SHOWN], tf.int64)).numpy()
+    return model.rank(tiny.make_context([0], [HISTORY], exclude=[HISTORY]), tf.constant([SHOWN], tf.int64)).numpy()
 
 
 def test_a_served_blend_is_the_chosen_one(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
+from modules.models.context import Context
 from tests.modules import tiny
 from tests.modules.blends import make_blend
 
 ITEMS = 20
-CONTEXT = tiny.make_context([1, 2, 0], [[1, 2, 3, 4, 5], [6, 7], [8]])
+HISTORIES = [[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [8, 0, 0, 0, 0]]
+CONTEXT = tiny.make_context([1, 2, 0], [list(filter(None, items)) for items in HISTORIES], exclude=HISTORIES)
 CANDIDATES = tf.constant([[4, 9, 1, 20], [1, 11, 8, 2], [3, 5, 8, 11]], tf.int64)
 
 
@@ -28,7 +30,7 @@ def make_model() -> TwoStageModel:
 def test_the_answer_is_the_weighted_sum_and_evidence_alone_where_the_context_is_cold() -> None:
     model = make_model()
     stages = [part.numpy() for part in model.stage_scores(CONTEXT, CANDIDATES)]
-    features = model.blend.evidence.features(CONTEXT.history, CANDIDATES).numpy()
+    features = model.blend.evidence.features(CONTEXT.exclude, CANDIDATES).numpy()
     alone, both = model.blend.alone.numpy(), model.blend.both.numpy()
     expected = both[0] * stages[0] + both[1] * stages[1] + features @ both[2:]
     expected[2] = features[2] @ alone
@@ -51,13 +53,13 @@ def test_the_pool_holds_the_best_of_both_channels() -> None:
     alone, first = model.blend.alone, model.blend.first.numpy()
     evidence = model.blend.evidence
     for row, cold in enumerate([False, False, True]):
-        one = tiny.make_context([int(CONTEXT.user[row])], [[item for item in CONTEXT.history[row].numpy() if item]])
-        found = evidence.best(one.history, tf.concat([one.exclude, retrieved[row : row + 1]], axis=1), alone, count)
+        one = Context(*(values[row : row + 1] for values in CONTEXT))
+        found = evidence.best(one.exclude, tf.concat([one.exclude, retrieved[row : row + 1]], axis=1), alone, count)
         union = [item for item in [*retrieved[row].numpy(), *found[0].numpy()] if item]
         assert len(set(union)) == len(union)
         ids = tf.constant([union], tf.int64)
         products, _ = model.stage_scores(one, ids)
-        features = evidence.features(one.history, ids)[0].numpy()
+        features = evidence.features(one.exclude, ids)[0].numpy()
         scores = features @ alone.numpy() if cold else first[0] * products[0] + features @ first[1:]
         best = np.argsort(-np.asarray(scores), kind="stable")[:count]
         assert pool[row].numpy().tolist() == [union[column] for column in best]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from modules.models import evidence
 from modules.models.evidence import DECAYS, SCALE, Evidence
 from modules.models.neighbours.base import Neighbours
 from tests.modules import tiny
@@ -11,7 +12,7 @@ from tests.modules import tiny
 ITEMS = 20
 COUNTS = tiny.make_corpus(ITEMS).item_counts
 HISTORIES = [[1, 2, 3, 4, 5], [6, 7], []]
-HISTORY = tiny.make_context([1, 2, 0], HISTORIES).history
+HISTORY = tf.constant([[1, 2, 3, 4, 5, 0], [0, 6, 0, 7, 0, 0], [0] * 6], tf.int64)
 CANDIDATES = [[4, 9, 1, 20], [1, 0, 8, 2], [3, 5, 8, 11]]
 
 
@@ -32,7 +33,21 @@ def features_one_by_one(row: int, candidate: int) -> list[float]:
 
 
 def make_evidence() -> Evidence:
-    return Evidence(make_tables(), COUNTS, tiny.HISTORY)
+    return Evidence(make_tables(), COUNTS)
+
+
+@pytest.fixture(autouse=True, params=["dense", "sparse"])
+def sums(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to add up."""
+    if request.param == "sparse":
+        monkeypatch.setattr(evidence, "_DENSE_ROWS", 0)
+
+
+def test_only_the_latest_items_are_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "MOST_KNOWN", 2)
+    candidates = tf.constant([[9, 11, 20]], tf.int64)
+    cut, short = (make_evidence().features(tf.constant([items], tf.int64), candidates) for items in ([1, 2, 3], [2, 3]))
+    np.testing.assert_array_equal(cut, short)
 
 
 def test_features_are_sums_over_the_pairs() -> None:

@@ -45,8 +45,8 @@ def test_evidence_alone_is_weighted_as_by_descent_on_the_likelihood(trained: tup
     evidence, fitted = blend.evidence, blend.alone.numpy()
     (batch,) = evaluation_users([str(folder / "valid-*")], tiny.HISTORY, 1000)
     even = tf.constant([1.0] * (evidence.size - 1) + [0.0])
-    ids = evidence.best(batch.context.history, batch.context.exclude, even, 10)
-    features = evidence.features(batch.context.history, ids).numpy()
+    ids = evidence.best(batch.context.exclude, batch.context.exclude, even, 10)
+    features = evidence.features(batch.context.exclude, ids).numpy()
     hits = (ids.numpy()[:, :, np.newaxis] == batch.targets.numpy()[:, np.newaxis]).any(2) & (ids.numpy() > 0)
     known = hits.any(axis=1)
     listed = (ids.numpy() > 0)[known]
