@@ -113,7 +113,7 @@ def test_what_is_no_rule_is_the_callers_error(signatures: dict, rule: str, messa
 def test_the_second_stage_orders_what_is_allowed(signatures: dict, model: TwoStageModel) -> None:
     found, scores = ask(signatures["recommend_among"], strings(MANY), k=tf.constant(10))
     retrieved = first_stage(model, MANY)
-    context = tiny.make_context([1, 2], HISTORIES[:2])
+    context = tiny.make_context([1, 2], HISTORIES[:2], exclude=HISTORIES[:2])
     ranked = model.rank(context, tf.constant([items[:CANDIDATES] for items in retrieved[:2]], tf.int64)).numpy()
     for row in range(2):
         order = np.argsort(-ranked[row])[:10]
