@@ -1,5 +1,6 @@
 """The serving contract: both stages behind signatures that speak the caller's own ids."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -7,9 +8,10 @@ import tensorflow as tf
 from modules.export.config import ExportOptions
 from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
-from modules.serving.among import allowed_items, retrieve_among
+from modules.serving.among import Found, allowed_items, retrieve_among
 from modules.serving.answers import LAST, K, answer, first_of, wanted
 from modules.serving.similar import Similar
+from modules.serving.variety import INPUTS, vary, wishes
 
 _USER_BUCKETS = 10_000
 
@@ -25,6 +27,8 @@ class ServerModel(tf.Module):
       * `recommend_among`: as `recommend`, and allow `[B, A]` (the only ids to answer, "" is padding; nothing but ""
         allows everything), rule `[B]` (over item features, see `modules.serving.rules`; "" allows everything)
       * `retrieve_among`: user_id, history, exclude, allow, rule -> item_id, score `[B, C]` of the first stage
+      * `recommend_varied`: as `recommend_among`, and caps, diversity, epsilon, temperature, seed -> and propensity
+        `[B, max k]`; see `modules.serving.variety`
       * `rank`: user_id, history, candidate_id `[B, C]` -> score `[B, C]`
       * `similar` and, where the model counts them, `neighbours`: see `modules.serving.similar.Similar`
       * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
@@ -61,6 +65,9 @@ class ServerModel(tf.Module):
             "recommend": self.recommend.get_concrete_function(users, histories, exclude, K),
             "retrieve": self.retrieve.get_concrete_function(users, histories),
             "recommend_among": self.recommend_among.get_concrete_function(users, histories, exclude, *among, K),
+            "recommend_varied": self.recommend_varied.get_concrete_function(
+                users, histories, exclude, *among, K, *INPUTS.values()
+            ),
             "retrieve_among": self.retrieve_among.get_concrete_function(users, histories, exclude, *among),
             "rank": self.rank.get_concrete_function(users, histories, candidates),
             "serve_tf_examples": self.serve_tf_examples.get_concrete_function(examples),
@@ -74,7 +81,7 @@ class ServerModel(tf.Module):
     def serve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
         """Both stages."""
         request = self.towers.encode(user_id, history)
-        candidates = self._pool(request, self._retrieve(request))
+        candidates = self._pool(request, self._retrieve(request))[0]
         return self._answer(*self._rank_candidates(request, candidates, self._options.top_k))
 
     @tf.function(autograph=False)
@@ -94,7 +101,7 @@ class ServerModel(tf.Module):
         """
         counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
         request = self._encode(user_id, history, exclude)
-        candidates = self._pool(request, self._retrieve(request))
+        candidates = self._pool(request, self._retrieve(request))[0]
         ids, scores = self._rank_candidates(request, candidates, self._options.candidates)
         return self._answer(*first_of(ids, scores, counts))
 
@@ -110,17 +117,41 @@ class ServerModel(tf.Module):
     ) -> dict[str, tf.Tensor]:
         """Both stages, among allowed items; allow string `[B, A]`, rule string `[B]`, the rest as in `recommend`."""
         counts = wanted(k, tf.shape(user_id)[0], self._options.candidates)
-        request = self._encode(user_id, history, exclude)
-        retrieved, _ = self._retrieve_among(request, allow, rule)
-        ids, scores = self._rank_candidates(request, retrieved, self._options.candidates)
+        ids, scores = self._rank_among(user_id, history, exclude, allow, rule)
         return self._answer(*first_of(ids, scores, counts))
+
+    @tf.function(autograph=False)
+    def recommend_varied(
+        self,
+        user_id: tf.Tensor,
+        history: tf.Tensor,
+        exclude: tf.Tensor,
+        allow: tf.Tensor,
+        rule: tf.Tensor,
+        k: tf.Tensor,
+        caps: tf.Tensor,
+        diversity: tf.Tensor,
+        epsilon: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Both stages, and a choice among what they rank; see `modules.serving.variety.Wishes`."""
+        batch = tf.shape(user_id)[0]
+        counts = wanted(k, batch, self._options.candidates)
+        numbers = {"diversity": diversity, "epsilon": epsilon, "temperature": temperature, "seed": seed}
+        wished = wishes(batch, caps=caps, **numbers)
+        ids, scores = self._rank_among(user_id, history, exclude, allow, rule)
+        picked = vary(self.towers, ids, scores, wished, tf.maximum(tf.reduce_max(counts), 0))
+        ids, scores = first_of(picked.ids, picked.scores, counts)
+        return self._answer(ids, scores) | {"propensity": tf.where(ids > 0, picked.propensity, 0.0)}
 
     @tf.function(autograph=False)
     def retrieve_among(
         self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, rule: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The first stage, among allowed items."""
-        return self._answer(*self._retrieve_among(self._encode(user_id, history, exclude), allow, rule))
+        request = self._encode(user_id, history, exclude)
+        return self._answer(*self._retrieve_among(request, allow, rule, lambda: self._retrieve(request)))
 
     @tf.function(autograph=False)
     def retrieve(self, user_id: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -144,7 +175,7 @@ class ServerModel(tf.Module):
         user_id, history = _parse(examples)
         request = self.towers.encode(user_id, history)
         found = self._retrieve(request)
-        ranked, _ = self._rank_candidates(request, self._pool(request, found), self._options.evaluated_k)
+        ranked, _ = self._rank_candidates(request, self._pool(request, found)[0], self._options.evaluated_k)
         bucket = tf.strings.to_hash_bucket_fast(user_id, _USER_BUCKETS)
         sampled = bucket < int(round(self._options.full_ranking_share * _USER_BUCKETS))
         return {
@@ -157,10 +188,17 @@ class ServerModel(tf.Module):
         request = self.towers.encode(user_id, history)
         return request._replace(exclude=tf.concat([request.exclude, self.towers.look_up(exclude)], axis=1))
 
-    def _retrieve_among(self, request: Any, allow: tf.Tensor, rule: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _rank_among(
+        self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, rule: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        request = self._encode(user_id, history, exclude)
+        candidates, _ = self._retrieve_among(request, allow, rule, lambda: self._pool(request, self._retrieve(request)))
+        return self._rank_candidates(request, candidates, self._options.candidates)
+
+    def _retrieve_among(self, request: Any, allow: tf.Tensor, rule: tf.Tensor, free: Callable[[], Found]) -> Found:
+        """Returns the best allowed items of each row, those of `free` where a row allows everything."""
         allowed = allowed_items(self.towers, allow, rule)
-        most = self._options.candidates
-        return retrieve_among(self.towers, self.index, request, allowed, most, lambda: self._retrieve(request))
+        return retrieve_among(self.towers, self.index, request, allowed, self._options.candidates, free)
 
     def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
         found = self.index.search(request.query, request.exclude, self._options.candidates)
@@ -183,10 +221,9 @@ class ServerModel(tf.Module):
         scores = tf.where(unknown[:, tf.newaxis], popular, known)
         return tf.where(candidates > 0, scores, LAST)
 
-    def _pool(self, request: Any, found: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def _pool(self, request: Any, found: Found) -> Found:
         """Returns the second stage's candidates, from what the index found, and the neighbours where there are some."""
-        retrieved, products = found
-        return self.towers.pool(request, retrieved, products)[0] if self._has_neighbours else retrieved
+        return self.towers.pool(request, *found) if self._has_neighbours else found
 
     def _rank_candidates(self, request: Any, candidates: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         scores = in_chunks(lambda ids: self._score(request, ids), candidates)

@@ -9,6 +9,7 @@ from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context, latest
 from modules.models.corpus import Corpus
 from modules.models.retrievers.base import inner_products
+from modules.serving.caps import Caps
 from modules.serving.item_facts import ItemFacts
 from modules.serving.rules import Rules
 
@@ -81,6 +82,8 @@ class Towers(tf.Module):
         )
         self._rules = rules or Rules(ItemFacts(corpus.num_items))
         self.rule_masks = self._rules.masks
+        self._caps = Caps(self._rules.facts)
+        self.category_values, self.cap_limits = self._caps.values, self._caps.limits
         if model.blend is not None:
             self.neighbours = tf.function(
                 model.blend.evidence.neighbours, [tf.TensorSpec([None, None], tf.int64, "items")], autograph=False

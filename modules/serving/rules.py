@@ -36,6 +36,9 @@ class Rules(tf.Module):
     Args:
       facts: the items' features.
       named: name -> the ids of the items it stands for, int64; no name of a feature.
+
+    Attributes:
+      facts: as given.
     """
 
     def __init__(self, facts: ItemFacts, named: Mapping[str, np.ndarray] | None = None) -> None:
@@ -45,6 +48,7 @@ class Rules(tf.Module):
         kinds |= dict.fromkeys(facts.numbers, Kind.NUMBER)
         kinds |= dict.fromkeys(named, Kind.NAMED)
         self._names = ", ".join(sorted(kinds)) or "nothing, as the model has no features or lists"
+        self.facts = facts
         self._num_items = facts.num_items
         self._kinds = _table({name.encode(): kind for name, kind in kinds.items()}, Kind.UNKNOWN)
         self._columns = _table({name.encode(): column for column, name in enumerate(facts.numbers)}, 0)

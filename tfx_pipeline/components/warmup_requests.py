@@ -78,6 +78,11 @@ def _inputs(users: Sequence[Mapping]) -> dict[str, tensor_pb2.TensorProto]:
         "exclude": histories,
         "allow": histories,
         "rule": tf.make_tensor_proto([""] * len(users), tf.string),
+        "caps": tf.make_tensor_proto([""] * len(users), tf.string),
+        "diversity": tf.make_tensor_proto(0.5, tf.float32),
+        "epsilon": tf.make_tensor_proto(0.0, tf.float32),
+        "temperature": tf.make_tensor_proto(0.0, tf.float32),
+        "seed": tf.make_tensor_proto(0, tf.int64),
         "k": tf.make_tensor_proto(1, tf.int32),
     }
 
