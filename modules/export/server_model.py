@@ -10,6 +10,7 @@ from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
 from modules.serving.among import Found, allowed_items, retrieve_among
 from modules.serving.answers import LAST, K, answer, first_of, wanted
+from modules.serving.rows import same_rows
 from modules.serving.similar import Similar
 from modules.serving.variety import INPUTS, vary, wishes
 
@@ -136,6 +137,7 @@ class ServerModel(tf.Module):
         seed: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """Both stages, and a choice among what they rank; see `modules.serving.variety.Wishes`."""
+        user_id, caps = same_rows(user_id=user_id, caps=caps)
         batch = tf.shape(user_id)[0]
         counts = wanted(k, batch, self._options.candidates)
         numbers = {"diversity": diversity, "epsilon": epsilon, "temperature": temperature, "seed": seed}
@@ -161,6 +163,7 @@ class ServerModel(tf.Module):
     @tf.function(autograph=False)
     def rank(self, user_id: tf.Tensor, history: tf.Tensor, candidate_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """The second stage over the caller's own candidates; unknown ones come last."""
+        user_id, candidate_id = same_rows(user_id=user_id, candidate_id=candidate_id)
         request = self.towers.encode(user_id, history)
         return {"score": self._score(request, self.towers.look_up(candidate_id))}
 
@@ -185,6 +188,7 @@ class ServerModel(tf.Module):
         }
 
     def _encode(self, user_id: tf.Tensor, history: tf.Tensor, exclude: tf.Tensor) -> Any:
+        user_id, exclude = same_rows(user_id=user_id, exclude=exclude)
         request = self.towers.encode(user_id, history)
         return request._replace(exclude=tf.concat([request.exclude, self.towers.look_up(exclude)], axis=1))
 
@@ -197,6 +201,7 @@ class ServerModel(tf.Module):
 
     def _retrieve_among(self, request: Any, allow: tf.Tensor, rule: tf.Tensor, free: Callable[[], Found]) -> Found:
         """Returns the best allowed items of each row, those of `free` where a row allows everything."""
+        _, allow, rule = same_rows(user_id=request.user, allow=allow, rule=rule)
         allowed = allowed_items(self.towers, allow, rule)
         return retrieve_among(self.towers, self.index, request, allowed, self._options.candidates, free)
 

@@ -11,6 +11,7 @@ from modules.models.corpus import Corpus
 from modules.models.retrievers.base import inner_products
 from modules.serving.caps import Caps
 from modules.serving.item_facts import ItemFacts
+from modules.serving.rows import same_rows
 from modules.serving.rules import Rules
 
 
@@ -113,7 +114,12 @@ class Towers(tf.Module):
         ],
     )
     def encode(self, user_id: tf.Tensor, history: tf.Tensor) -> Request:
-        """Returns the encoded requests; "" in `history` `[B, H]` is padding wherever it stands."""
+        """Returns the encoded requests; "" in `history` `[B, H]` is padding wherever it stands.
+
+        Raises:
+          InvalidArgumentError: where both have not the same rows.
+        """
+        user_id, history = same_rows(user_id=user_id, history=history)
         batch = tf.shape(user_id, tf.int64)[0]
         features = self._transform({"user_id": user_id[:, tf.newaxis], "history": tf.sparse.from_dense(history)})
         items = tf.RaggedTensor.from_value_rowids(
