@@ -79,8 +79,3 @@ def numbers(item_id: tf.Tensor) -> np.ndarray:
     """Returns the answered items as their numbers, 0 for ""."""
     found = {text: number for number, text in enumerate(ITEM_IDS, start=1)} | {b"": 0}
     return np.vectorize(found.__getitem__, otypes=[np.int64])(item_id.numpy())
-
-
-def texts(values: tf.Tensor) -> list:
-    """Returns strings as JSON has them."""
-    return values.numpy().astype(str).tolist()

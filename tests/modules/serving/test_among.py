@@ -1,17 +1,13 @@
 """Both stages among allowed items, asked of exports that were loaded again and of a server."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
-from tests.model_server import server_process
 from tests.modules import tiny
 from tests.modules.export.exports import CANDIDATES, ITEMS
-from tests.modules.serving.served import LAST, numbers, strings, texts
+from tests.modules.serving.served import LAST, numbers, strings
 
 USERS = tf.constant(["user 1", "user 2", "nobody"])
 HISTORIES = [[3, 7, 11], [150, 2, 9], [0, 0, 0]]
@@ -149,17 +145,3 @@ def test_no_rows_are_no_answers(signatures: dict) -> None:
     inputs = {"user_id": tf.zeros([0], tf.string), "history": nobody, "exclude": nobody, "allow": nobody}
     inputs["rule"] = tf.zeros([0], tf.string)
     assert signatures["retrieve_among"](**inputs)["item_id"].shape == (0, CANDIDATES)
-
-
-def test_a_server_answers_the_same(exports: Path, loaded: dict, tmp_path: Path) -> None:
-    (tmp_path / "corr").mkdir()
-    os.symlink(exports / "int8", tmp_path / "corr/1")
-    expected, scores = ask(loaded["int8"].signatures["recommend_among"], strings(FEW), k=tf.constant(3))
-    inputs = {"user_id": texts(USERS), "history": texts(strings(HISTORIES)), "exclude": [[], [], []]}
-    inputs |= {"allow": texts(strings(FEW)), "rule": NO_RULE, "k": 3}
-    with server_process.serving(tmp_path / "log", "--model", f"corr={tmp_path}/corr") as server:
-        reply = server.client.call("corr:predict", signature_name="recommend_among", inputs=inputs)
-    assert reply.status == 200, reply.body
-    outputs = reply.json()["outputs"]
-    assert outputs["item_id"] == texts(strings(expected.tolist()))
-    np.testing.assert_allclose(outputs["score"], scores, rtol=1e-5)

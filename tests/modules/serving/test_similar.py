@@ -1,6 +1,5 @@
 """Items like those given, asked of exports that were loaded again and of a server."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
-from tests.model_server import server_process
 from tests.modules.export.exports import CANDIDATES, ITEMS
 from tests.modules.export.exports import export as export_plain
 from tests.modules.serving.served import LAST, counted, numbers, strings
@@ -88,16 +86,3 @@ def test_a_model_that_counts_nothing_has_no_neighbours(tmp_path: Path) -> None:
     path = export_plain(tmp_path, "exact")
     assert "similar" in tf.saved_model.load(path).signatures
     assert "neighbours" not in tf.saved_model.load(path).signatures
-
-
-def test_a_server_answers_the_same(exports: Path, loaded: dict, tmp_path: Path) -> None:
-    (tmp_path / "corr").mkdir()
-    os.symlink(exports / "int8", tmp_path / "corr/1")
-    with server_process.serving(tmp_path / "log", "--model", f"corr={tmp_path}/corr") as server:
-        for name in ("similar", "neighbours"):
-            expected = loaded["int8"].signatures[name](item_id=tf.constant([["item 3"]]), k=tf.constant(3))
-            reply = server.client.call("corr:predict", signature_name=name, instances=[{"item_id": ["item 3"], "k": 3}])
-            assert reply.status == 200, reply.body
-            (row,) = reply.json()["predictions"]
-            assert [item.encode() for item in row["item_id"]] == list(expected["item_id"].numpy()[0])
-            np.testing.assert_allclose(row["score"], expected["score"][0], rtol=1e-5)

@@ -1,8 +1,6 @@
 """Answers that are picked item by item, against a greedy choice written out in Python."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +8,8 @@ import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
 from modules.serving.chances import chances, pick
-from tests.model_server import server_process
 from tests.modules.export.exports import CANDIDATES
-from tests.modules.serving.served import LAST, facts, numbers, strings, texts
+from tests.modules.serving.served import LAST, facts, numbers, strings
 
 USERS = tf.constant(["user 1", "user 2"])
 HISTORIES = [[3, 7, 11], [150, 2, 9]]
@@ -180,20 +177,3 @@ def test_chances_and_picks_by_hand() -> None:
 def test_what_cannot_be_wished_is_the_callers_error(varied, wishes: dict, message: str) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         ask(varied, 3, **wishes)
-
-
-def test_a_server_answers_the_same(exports: Path, loaded: dict, tmp_path: Path) -> None:
-    (tmp_path / "corr").mkdir()
-    os.symlink(exports / "int8", tmp_path / "corr/1")
-    wishes = {"caps": ["country <= 2", ""], "diversity": 0.3, "epsilon": 0.2, "temperature": 0.4, "seed": [5, 6]}
-    items, scores, propensity = ask(loaded["int8"].signatures["recommend_varied"], 4, **wishes)
-    request = {"user_id": texts(USERS), "history": texts(strings(HISTORIES)), "exclude": [[], []], "allow": [[], []]}
-    with server_process.serving(tmp_path / "log", "--model", f"corr={tmp_path}/corr") as server:
-        reply = server.client.call(
-            "corr:predict", signature_name="recommend_varied", inputs=request | {"rule": ["", ""], "k": 4} | wishes
-        )
-    assert reply.status == 200, reply.body
-    outputs = reply.json()["outputs"]
-    assert outputs["item_id"] == texts(strings(items.tolist()))
-    np.testing.assert_allclose(outputs["score"], scores, rtol=1e-4)
-    np.testing.assert_allclose(outputs["propensity"], propensity, rtol=1e-4)
