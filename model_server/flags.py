@@ -2,16 +2,22 @@
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
+
+import tensorflow as tf
 
 from model_server.config_files import DEFAULT_METRICS_PATH, read_batching, read_metrics_path
 from model_server.limits import Limits
 from model_server.models.batching import Batching
 from model_server.models.listed_models import ListedModels
+from model_server.models.retries import Retries
 from model_server.models.sources import ModelSource, Sources, below, merged, read_config_file, saved_models_in
 
 DEFAULT_REST_PORT = 8501
+# In the words of tensorflow_model_server.
+_VERSION = f"TensorFlow ModelServer: 2.16.1, by model_server\nTensorFlow Library: {tf.__version__}"
 
 
 def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -19,10 +25,16 @@ def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
 
     After that `rest_port` is REST's port and `grpc_port` gRPC's, None for no gRPC.
     """
-    limits = Limits()
+    limits, retries = Limits(), Retries()
     parser = argparse.ArgumentParser(
-        prog="python -m model_server", description=description, allow_abbrev=False, epilog="Flags may use - for _."
+        prog="python -m model_server",
+        description=description,
+        allow_abbrev=False,
+        epilog="Flags may use - for _.",
+        # Else the two lines of --version become one.
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=_VERSION)
     models = parser.add_argument_group("models")
     _add(models, "--model_base_path", help="serve every model DIR/<name>/<version>, as they come")
     _add(models, "--model_name", help="serve --model_base_path as DIR/<version> of this one model")
@@ -44,15 +56,20 @@ def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
         default=True,
         help="import ScaNN for models that use it; without, they fail as in a stock TF Serving",
     )
+    _add(models, "--max_num_load_retries", type=int, default=retries.number, help="of a version that cannot be loaded")
+    _add(models, "--load_retry_interval_micros", type=int, default=round(retries.seconds * 1e6))
     ports = parser.add_argument_group("ports", "0 picks a free one")
     _add(ports, "--host", default="127.0.0.1")
     _add(ports, "--rest_api_port", type=int, help=f"REST; {DEFAULT_REST_PORT} by default")
     _add(ports, "--port", type=int, help="gRPC where --rest_api_port is given, else REST")
     _add(ports, "--grpc_port", type=int, help="gRPC; by default there is none")
+    _add(ports, "--grpc_socket_path", default="", help="a UNIX socket for gRPC, beside a port or without")
+    _add(ports, "--grpc_channel_arguments", default="", metavar="NAME=VALUE,...", help="for gRPC's server")
     bounds = parser.add_argument_group("bounds")
     _add(bounds, "--threads", "--rest_api_num_threads", type=int, help="calls at once, of REST and gRPC each")
     _add(bounds, "--max_pending", type=int, default=limits.pending, help="calls running or waiting, of each")
     _add(bounds, "--max_body_bytes", type=int, default=limits.body_bytes)
+    _add(bounds, "--max_json_values", type=int, default=limits.json_values, help="commas of a JSON body")
     _add(bounds, "--timeout_seconds", type=float, default=limits.timeout_seconds)
     _add(bounds, "--rest_api_timeout_in_ms", type=int, help="the same in milliseconds")
     batching = parser.add_argument_group("batching and monitoring")
@@ -101,7 +118,31 @@ def limits(args: argparse.Namespace, batching: Batching | None) -> Limits:
     timeout_seconds = args.timeout_seconds
     if args.rest_api_timeout_in_ms is not None:
         timeout_seconds = args.rest_api_timeout_in_ms / 1000
-    return Limits(args.max_body_bytes, threads, args.max_pending, timeout_seconds)
+    return Limits(args.max_body_bytes, threads, args.max_pending, timeout_seconds, args.max_json_values)
+
+
+def retries(args: argparse.Namespace) -> Retries:
+    """Returns how often a version that cannot be loaded is tried again.
+
+    Raises:
+      ValueError: where the interval is negative.
+    """
+    return Retries(args.max_num_load_retries, args.load_retry_interval_micros / 1e6)
+
+
+def channel_options(args: argparse.Namespace) -> list[tuple[str, int | str]]:
+    """Returns gRPC's channel arguments; whole numbers as such.
+
+    Raises:
+      ValueError: where one is not NAME=VALUE.
+    """
+    options: list[tuple[str, int | str]] = []
+    for text in filter(None, args.grpc_channel_arguments.split(",")):
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ValueError(f"`grpc_channel_arguments` must be NAME=VALUE,... Received: {text!r}.")
+        options.append((name, int(value) if re.fullmatch(r"-?\d+", value) else value))
+    return options
 
 
 def metrics_path(args: argparse.Namespace) -> str | None:

@@ -14,7 +14,7 @@ from model_server.errors import ServingError, invalid_argument
 # The deepest nesting that is read; a tensor has at most 32 dimensions, so nothing is lost.
 MAX_DEPTH = 200
 
-_BIG_EXPONENT = re.compile(rb"[eE]\+?\d{3}")
+_BIG_EXPONENTS = (b"e000", b"E000", b"e+000", b"E+000")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _WHITESPACE = re.compile(r"[ \n\r\t]*")
@@ -62,7 +62,8 @@ def _is_delicate(body: bytes) -> bool:
     That is: exponents that may overflow a double, integers that may not fit 64 bits, and escaped
     surrogates, which must come in pairs.
     """
-    return bool(b"0" * 20 in body.translate(_DIGITS_TO_ZERO) or _BIG_EXPONENT.search(body) or _SURROGATE.search(body))
+    zeros = body.translate(_DIGITS_TO_ZERO)
+    return b"0" * 20 in zeros or any(text in zeros for text in _BIG_EXPONENTS) or bool(_SURROGATE.search(body))
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The gRPC side: both services on one port, within the same bounds as REST."""
 
 import concurrent.futures
+import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 from google.protobuf import message
@@ -20,6 +21,28 @@ _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 # Error texts travel in a header, and clients refuse headers of more than some kilobytes.
 _MAX_ERROR_BYTES = 1024
 _CUT_OFF = "...TRUNCATED"
+_SOCKET = "unix:"
+
+
+@dataclasses.dataclass(frozen=True)
+class GrpcAddresses:
+    """Where gRPC listens.
+
+    Args:
+      host: of the port.
+      port: 0 picks a free one; None for no port.
+      socket_path: the file of a UNIX socket; empty for none.
+    """
+
+    host: str
+    port: int | None
+    socket_path: str = ""
+
+    def texts(self) -> list[str]:
+        """Returns the addresses as gRPC wants them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        ports = [] if self.port is None else [f"{host}:{self.port}"]
+        return [*ports, _SOCKET + self.socket_path] if self.socket_path else ports
 
 
 class GrpcServer:
@@ -29,15 +52,20 @@ class GrpcServer:
       prediction: answers calls to models.
       models: answers about models.
       limits: what is taken on.
-      host: where to listen.
-      port: where to listen; 0 picks a free one.
+      addresses: where to listen.
+      options: gRPC's channel arguments, instead of those of the same names that the limits ask for.
 
     Raises:
-      ValueError: where the port cannot be had.
+      ValueError: where an address cannot be had.
     """
 
     def __init__(
-        self, prediction: PredictionService, models: ModelService, limits: Limits, host: str, port: int
+        self,
+        prediction: PredictionService,
+        models: ModelService,
+        limits: Limits,
+        addresses: GrpcAddresses,
+        options: Sequence[tuple[str, int | str]] = (),
     ) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(limits.threads, "grpc")
         self._server = grpc.server(
@@ -48,16 +76,24 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 # Else two servers could have one port, and each some of the calls.
                 ("grpc.so_reuseport", 0),
+                *options,
             ],
             maximum_concurrent_rpcs=limits.pending,
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._server)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            self.port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ValueError(f"gRPC's port must be free. Received: host={host!r}, port={port}: {error}.") from None
+        self.port, places = 0, []
+        for address in addresses.texts():
+            try:
+                port = self._server.add_insecure_port(address)
+            except RuntimeError as error:
+                raise ValueError(f"gRPC's address must be free. Received: {address!r}: {error}.") from None
+            if address.startswith(_SOCKET):
+                places.append(address)
+            else:
+                self.port = port
+                places.append(f"port {port}")
+        self.place = " and ".join(places)
 
     def start(self) -> None:
         """Begins to answer."""

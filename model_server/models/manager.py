@@ -1,8 +1,8 @@
 """Keeps the wanted versions of every model loaded, and swaps them without a failed request.
 
 A new version is loaded and warmed up beside the old one, takes over at once, and the old one goes
-when its last call has ended. A version that cannot be loaded never takes the place of one that can,
-and is not tried again: push under a new number.
+when its last call has ended. A version that cannot be loaded never takes the place of one that can. It may be a
+copy under way, so it is tried again some times, and then never more: push under a new number.
 """
 
 import contextlib
@@ -12,11 +12,13 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from model_server.errors import Code, ServingError, invalid_argument, not_found
-from model_server.models.sources import ModelSource, Sources, VersionPolicy
+from model_server.models.plan import plan
+from model_server.models.retries import NEVER, Failure, Retries
+from model_server.models.sources import ModelSource, Sources
 
 _logger = logging.getLogger(__name__)
 
@@ -51,34 +53,6 @@ class Closable(Protocol):
 Loader = Callable[[str, int, str], Closable]
 
 
-class Plan(NamedTuple):
-    """What to do next for a model."""
-
-    load: int | None
-    unload: set[int]
-
-
-def plan(
-    on_disk: Collection[int],
-    loaded: Collection[int],
-    failed: Collection[int],
-    policy: VersionPolicy,
-) -> Plan:
-    """Returns the version to load next, if any, and the loaded ones that are no longer wanted.
-
-    Args:
-      on_disk: the versions there are.
-      loaded: those that are being served.
-      failed: those that could not be loaded; the policy chooses among the others.
-      policy: which ones are wanted.
-    """
-    wanted = policy.choose(set(on_disk) - set(failed))
-    to_load = max(wanted - set(loaded), default=None)
-    # While nothing that is wanted is there yet, the old keeps answering.
-    replaced = wanted & set(loaded) or not on_disk
-    return Plan(to_load, set(loaded) - wanted if replaced else set())
-
-
 @dataclasses.dataclass
 class _Loaded:
     """A version that is loaded, and how many calls use it now."""
@@ -96,6 +70,7 @@ class _Model:
     available: dict[int, _Loaded] = dataclasses.field(default_factory=dict)
     leaving: dict[int, _Loaded] = dataclasses.field(default_factory=dict)
     failed: set[int] = dataclasses.field(default_factory=set)
+    retried: dict[int, Failure] = dataclasses.field(default_factory=dict)
     empty: bool = False
 
 
@@ -106,14 +81,26 @@ class ModelManager:
       sources: the models to serve.
       load: loads a version, ready to be called.
       poll_seconds: how often the disk is looked at.
+      retries: when a version that could not be loaded is tried again.
+      clock: the time in seconds.
     """
 
-    def __init__(self, sources: Sources, load: Loader, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        load: Loader,
+        poll_seconds: float = 1.0,
+        retries: Retries = NEVER,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if poll_seconds <= 0:
             raise ValueError(f"`poll_seconds` must be positive. Received: poll_seconds={poll_seconds}.")
         self._sources = sources
         self._load = load
         self._poll_seconds = poll_seconds
+        self._retries = retries
+        self._clock = clock
+        self.load_attempts = 0
         self._models: dict[str, _Model] = {}
         self._readable = True
         self._lock = threading.Lock()
@@ -232,8 +219,11 @@ class ModelManager:
         model.empty = not folders
         if folders is None:
             return
+        for version in model.retried.keys() - folders.keys():
+            self._give_up(name, model, version, model.retried.pop(version).error)
         while not self._stop.is_set():
-            todo = plan(folders, model.available, model.failed, model.source.policy)
+            later = {version for version, failure in model.retried.items() if failure.due > self._clock()}
+            todo = plan(folders, model.available, model.failed | later, model.source.policy)
             if todo.load is None or todo.load in model.leaving:
                 for version in sorted(todo.unload):
                     self._unload(name, model, version)
@@ -242,6 +232,7 @@ class ModelManager:
 
     def _add(self, name: str, model: _Model, version: int, path: str) -> None:
         started = time.monotonic()
+        self.load_attempts += 1
         self._set_status(model, VersionStatus(version, State.LOADING))
         try:
             servable = self._load(name, version, path)
@@ -249,15 +240,29 @@ class ModelManager:
             if not isinstance(error, ServingError):
                 _logger.exception("Loading %s version %d failed", name, version)
                 error = ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-            model.failed.add(version)
-            self._set_status(model, VersionStatus(version, State.END, error.code, error.message))
-            _logger.error("%s version %d cannot be served: %s", name, version, error)
+            self._failed(name, model, version, error)
             return
+        model.retried.pop(version, None)
         with self._lock:
             model.available[version] = _Loaded(servable)
             model.status[version] = VersionStatus(version, State.AVAILABLE)
         seconds = time.monotonic() - started
         _logger.info("%s version %d available after %.1f s, from %s", name, version, seconds, path)
+
+    def _failed(self, name: str, model: _Model, version: int, error: ServingError) -> None:
+        last = model.retried.pop(version, None)
+        tries = last.tries + 1 if last else 1
+        if tries > self._retries.number:
+            self._give_up(name, model, version, error)
+            return
+        model.retried[version] = Failure(error, tries, self._clock() + self._retries.seconds)
+        text = "%s version %d cannot be loaded, try %d of %d, again in %g s: %s"
+        _logger.warning(text, name, version, tries, self._retries.number + 1, self._retries.seconds, error)
+
+    def _give_up(self, name: str, model: _Model, version: int, error: ServingError) -> None:
+        model.failed.add(version)
+        self._set_status(model, VersionStatus(version, State.END, error.code, error.message))
+        _logger.error("%s version %d cannot be served: %s", name, version, error)
 
     def _unload(self, name: str, model: _Model, version: int) -> None:
         with self._lock:

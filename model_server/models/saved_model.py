@@ -5,12 +5,11 @@ import logging
 from typing import NamedTuple
 
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.python.framework import op_def_registry
-from tensorflow.python.saved_model import loader_impl
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from model_server.errors import Code, ServingError, not_found
 from model_server.forms.json_print import to_text
+from model_server.models import runtime
 
 SERVE_TAG = "serve"
 # TensorFlow cannot raise its own error where the message quotes bytes that are not UTF-8.
@@ -44,21 +43,13 @@ def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.Config
       ServingError: NOT_FOUND or DATA_LOSS where there is no readable SavedModel, else TensorFlow's
         own code.
     """
-    loader = _open(path)
-    try:
-        meta_graph = loader.get_meta_graph_def_from_tags([SERVE_TAG])
-    except RuntimeError:
-        raise not_found(
-            f"Could not find meta graph def matching supplied tags: {{ {SERVE_TAG} }}. To inspect "
-            "available tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
-        ) from None
+    meta_graph = _serving_graph(_read(path))
     if load_scann and any(op.startswith(_SCANN_PREFIX) for op in _ops(meta_graph)):
         _import_scann()
     missing_ops = _leave_out_unknown(meta_graph)
     session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
     try:
-        with session.graph.as_default():
-            loader.load(session, [SERVE_TAG])
+        runtime.fill(session, path, meta_graph)
     except RUNTIME_ERRORS as error:
         session.close()
         raise from_runtime_error(error) from None
@@ -81,7 +72,7 @@ def from_runtime_error(error: tf.errors.OpError | UnicodeDecodeError) -> Serving
     return ServingError(Code(error.error_code), str(error.message))
 
 
-def _open(path: str) -> loader_impl.SavedModelLoader:
+def _read(path: str) -> saved_model_pb2.SavedModel:
     forms = {"saved_model.pb": "binary", "saved_model.pbtxt": "text"}
     name = next((name for name in forms if tf.io.gfile.exists(f"{path}/{name}")), None)
     if name is None:
@@ -90,9 +81,19 @@ def _open(path: str) -> loader_impl.SavedModelLoader:
             f"(should have a file called `saved_model.pb`)\nSpecified file path: {path}"
         )
     try:
-        return loader_impl.SavedModelLoader(path)
+        return runtime.read_saved_model(path)
     except (OSError, UnicodeDecodeError):
         raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/{name} as {forms[name]} proto") from None
+
+
+def _serving_graph(saved_model: saved_model_pb2.SavedModel) -> meta_graph_pb2.MetaGraphDef:
+    for meta_graph in saved_model.meta_graphs:
+        if set(meta_graph.meta_info_def.tags) == {SERVE_TAG}:
+            return meta_graph
+    raise not_found(
+        f"Could not find meta graph def matching supplied tags: {{ {SERVE_TAG} }}. To inspect "
+        "available tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+    )
 
 
 def _ops(meta_graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
@@ -122,7 +123,7 @@ def _leave_out_unknown(meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, str
         found = {}
         for function in library.function:
             for node in function.node_def:
-                if node.op not in names and op_def_registry.get(node.op) is None:
+                if node.op not in names and not runtime.is_known_op(node.op):
                     # A function may be called by its name, as if it were an op.
                     found[function.signature.name] = missing.get(node.op) or _reason(node.op)
                     break

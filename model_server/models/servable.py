@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from model_server.errors import ServingError, invalid_argument, not_found
-from model_server.models import saved_model
+from model_server.models import runtime, saved_model
 
 _FUNCTION_NAME = re.compile(r"[\w.\-/]+")
 
@@ -93,9 +93,8 @@ class Servable:
         )
         with self._lock:
             if signature_name not in self._callables:
-                # The public `Session.run` takes thrice as long and rewrites the runtime's messages.
                 try:
-                    self._callables[signature_name] = self._session._make_callable_from_options(options)
+                    self._callables[signature_name] = runtime.make_callable(self._session, options)
                 except saved_model.RUNTIME_ERRORS as error:
                     raise self._explain(error) from None
             return self._callables[signature_name]

@@ -23,8 +23,8 @@ _logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 1.0
 
 
-class BodyTooLong(Exception):
-    """A request body longer than the limit."""
+class TooLarge(Exception):
+    """A request body beyond a limit; the text says which."""
 
 
 class Endpoint:
@@ -47,10 +47,8 @@ class Endpoint:
         headers = {}
         try:
             answer = await self._answer(request)
-        except BodyTooLong:
-            message = f"Request body must be at most {self._limits.body_bytes} bytes"
-            error = ServingError(Code.RESOURCE_EXHAUSTED, message)
-            answer = error_answer(error)._replace(status=413)
+        except TooLarge as error:
+            answer = error_answer(ServingError(Code.RESOURCE_EXHAUSTED, str(error)))._replace(status=413)
             headers["connection"] = "close"
         except ServingError as error:
             answer = error_answer(error)
@@ -67,7 +65,7 @@ class Endpoint:
         self._pool.shutdown(cancel_futures=True)
 
     async def _answer(self, request: Request) -> Answer:
-        call = self._api.parse(request.method, _target(request.scope))
+        call = self._api.parse(request.method, _target(request.scope), request.headers.get("origin", ""))
         if isinstance(call, Answer):
             return call
         if not self._places.acquire(blocking=False):
@@ -104,7 +102,7 @@ class Endpoint:
         declared = int(request.headers.get("content-length", 0))
         if declared > limit and "expect" in request.headers:
             # The client waits to be told to go on, and then need not send it at all.
-            raise BodyTooLong
+            raise _too_long(limit)
         parts, size = [], 0
         async for part in request.stream():
             size += len(part)
@@ -114,7 +112,7 @@ class Endpoint:
                 break
             # A little too much is read to its end: most clients only then look at the answer.
         if size > limit:
-            raise BodyTooLong
+            raise _too_long(limit)
         return b"".join(parts)
 
     def _run(self, request: Request, call: Call, body: bytes, arrived: float) -> Answer:
@@ -122,6 +120,9 @@ class Endpoint:
             raise self._refusal(call, Code.DEADLINE_EXCEEDED, "Timed out waiting for a thread")
         if request.headers.get("content-encoding", "").lower() == "gzip":
             body = _gunzip(body, self._limits.body_bytes)
+        # The parser does not let other threads run. Each value but the first has a comma before it.
+        if body.count(b",") >= self._limits.json_values:
+            raise TooLarge(f"Request body must have fewer than {self._limits.json_values} commas")
         return self._api.run(call, body)
 
     def _refusal(self, call: Call, code: Code, message: str) -> ServingError:
@@ -140,6 +141,10 @@ def _target(scope: Scope) -> str:
     return (path + b"?" + query if query else path).decode("latin-1")
 
 
+def _too_long(limit: int) -> TooLarge:
+    return TooLarge(f"Request body must be at most {limit} bytes")
+
+
 def _gunzip(body: bytes, limit: int) -> bytes:
     """Returns the body unpacked; nothing where it is not gzip or cut off, which TF Serving reads as an empty one."""
     # 16 asks zlib for gzip's header; one byte more than allowed tells that there is more.
@@ -149,5 +154,5 @@ def _gunzip(body: bytes, limit: int) -> bytes:
     except zlib.error:
         return b""
     if len(text) > limit:
-        raise BodyTooLong
+        raise _too_long(limit)
     return text if decompressor.eof else b""

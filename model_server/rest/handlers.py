@@ -33,6 +33,7 @@ _NOT_FOUND_PAGE = b"""<HTML><HEAD>
 <H1>Not Found</H1>
 </BODY></HTML>
 """
+_WEB = ("http://", "https://")
 _MAX_VERSION = 2**63 - 1
 # Python refuses to read numbers of thousands of digits.
 _MAX_DIGITS = 19
@@ -81,19 +82,20 @@ class RestApi:
         self._metrics_path = metrics_path
         self._calls = calls
 
-    def parse(self, method: str, target: str) -> Call | Answer:
+    def parse(self, method: str, target: str, origin: str = "") -> Call | Answer:
         """Returns the call to a model that a request is, else the answer to it.
 
         Args:
           method: the HTTP method.
           target: the path as the client sent it, percent signs and query and all.
+          origin: the header of that name.
         """
         if target.partition("?")[0] == self._metrics_path:
             return Answer(200, self._metrics.text(), METRICS_TYPE)
         if not _PREFIX.fullmatch(target):
             return Answer(404, _NOT_FOUND_PAGE, "text/html")
         if method == "OPTIONS":
-            return Answer(200, b"", "text/html; charset=ISO-8859-1")
+            return Answer(200 if origin.startswith(_WEB) else 400, b"", "text/html; charset=ISO-8859-1")
         call = _CALL.fullmatch(target) if method == "POST" else None
         model = _MODEL.fullmatch(target) if method == "GET" else None
         found = call or model

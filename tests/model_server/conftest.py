@@ -9,6 +9,7 @@ import pytest
 
 from tests.model_server import saved_models, server_process
 
+NO_RETRIES = "--max_num_load_retries=0"
 LABELS = """
 model_config_list {{
   config {{
@@ -65,7 +66,7 @@ def server(models: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> se
     config = folder / "models.config"
     config.write_text(LABELS.format(models=models))
     flags = ["--model-base-path", str(models), "--model_config_file", str(config)]
-    with server_process.serving(folder / "log", *flags, "--no-load-scann", "--grpc_port", "0") as running:
+    with server_process.serving(folder / "log", *flags, "--no-load-scann", "--grpc_port", "0", NO_RETRIES) as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from model_server.calls import Calls
 from model_server.grpc.models import ModelService
 from model_server.grpc.prediction import PredictionService
-from model_server.grpc.server import GrpcServer
+from model_server.grpc.server import GrpcAddresses, GrpcServer
 from model_server.limits import Limits
 from model_server.metrics import Metrics
 from model_server.models.batching import Batching
@@ -36,7 +36,7 @@ def serving(sources: dict[str, str], limits: Limits, batching: Batching | None =
     manager = ModelManager(listed, VersionLoader(timeout_seconds=limits.timeout_seconds, batching=batching))
     manager.start()
     prediction = PredictionService(manager, Calls(manager, Metrics()), limits.body_bytes)
-    server = GrpcServer(prediction, ModelService(manager, listed), limits, "127.0.0.1", 0)
+    server = GrpcServer(prediction, ModelService(manager, listed), limits, GrpcAddresses("127.0.0.1", 0))
     server.start()
     try:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:

@@ -35,6 +35,15 @@ def test_case(name: str, client: Client, models: pathlib.Path):
     check(name, client, models)
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://a.test", 200), ("http://a.test", 200), ("ftp://a.test", 400), (None, 400)]
+)
+def test_options_want_an_origin_of_the_web(origin: str | None, status: int, client: Client):
+    headers = {"Origin": origin} if origin else {}
+    reply = client.send("OPTIONS", "/v1/models/half_plus_two", headers=headers)
+    assert (reply.status, reply.body) == (status, b"")
+
+
 def test_versions_come_and_go(client: Client, models: pathlib.Path, library: pathlib.Path):
     hot = models / "hot"
     check("hot status before", client, models)

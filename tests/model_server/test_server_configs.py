@@ -4,6 +4,8 @@ import pathlib
 import re
 import shutil
 
+import grpc
+import numpy as np
 import pytest
 
 from model_server import flags
@@ -12,8 +14,10 @@ from model_server.limits import Limits
 from model_server.models.batching import Batching
 from model_server.models.listed_models import ListedModels
 from model_server.models.manager import ModelManager
+from model_server.models.retries import Retries
 from model_server.models.sources import ModelSource
 from tests.model_server import server_process
+from tests.model_server.grpc_client import predict
 from tests.model_server.server_process import wait_until
 
 
@@ -110,6 +114,43 @@ def test_flags_that_contradict_each_other(argv: list[str], message: str, capsys:
     with pytest.raises(SystemExit):
         flags.parse("", ["--model", "a=/a", *argv])
     assert message in capsys.readouterr().err
+
+
+def test_version_is_told_in_tf_servings_words(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as ended:
+        flags.parse("", ["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"TensorFlow ModelServer: 2\.16\.1.*\nTensorFlow Library: 2\..*\n", capsys.readouterr().out)
+
+
+def test_retries_come_from_the_flags():
+    def retries(*argv: str) -> Retries:
+        return flags.retries(flags.parse("", ["--model", "m=/m", *argv]))
+
+    assert retries() == Retries(5, 60.0)
+    assert retries("--max_num_load_retries=0", "--load_retry_interval_micros=1500000") == Retries(0, 1.5)
+    with pytest.raises(ValueError, match="`load_retry_interval_micros` must not be negative. Received: -1"):
+        retries("--load_retry_interval_micros=-1")
+
+
+def test_channel_arguments_are_numbers_or_texts():
+    def options(text: str) -> list:
+        return flags.channel_options(flags.parse("", ["--model", "m=/m", f"--grpc_channel_arguments={text}"]))
+
+    assert options("") == []
+    given = options("grpc.max_connection_age_ms=2000,grpc.primary_user_agent=me")
+    assert given == [("grpc.max_connection_age_ms", 2000), ("grpc.primary_user_agent", "me")]
+    with pytest.raises(ValueError, match=r"`grpc_channel_arguments` must be NAME=VALUE,\.\.\. Received: 'grpc.x'"):
+        options("grpc.x")
+
+
+def test_grpc_answers_on_a_socket(models: pathlib.Path, tmp_path: pathlib.Path):
+    argv = ["--model", f"m={models}/half_plus_two", f"--grpc_socket_path={tmp_path}/s"]
+    with (
+        server_process.serving(tmp_path / "log", *argv, "--grpc_channel_arguments=grpc.max_metadata_size=9000"),
+        grpc.insecure_channel(f"unix:{tmp_path}/s") as channel,
+    ):
+        assert predict(channel, "m", {"x": np.float32([1.0])})["y"].tolist() == [2.5]
 
 
 def test_limits_come_from_the_flags():

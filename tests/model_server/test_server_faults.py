@@ -117,6 +117,18 @@ def test_saved_model_that_cannot_be_read_is_named(name: str, form: str, tmp_path
     assert caught.value.message == f"Can't parse {tmp_path}/{name} as {form} proto"
 
 
+def test_variables_that_are_cut_off_are_told_in_the_runtimes_words(library: pathlib.Path, tmp_path: pathlib.Path):
+    shutil.copytree(library / "half_plus_two", tmp_path / "1")
+    data = tmp_path / "1/variables/variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:3])
+    with pytest.raises(ServingError) as caught:
+        load(f"{tmp_path}/1")
+    # No word of Python's, which would name the lines that made the node.
+    assert "[[{{node " in caught.value.message
+    assert "Graph execution error" not in caught.value.message
+    assert "Detected at" not in caught.value.message
+
+
 def test_version_deleted_while_it_serves_goes_on_in_memory_until_replaced(
     client: Client, channel: grpc.Channel, models: pathlib.Path, library: pathlib.Path
 ):

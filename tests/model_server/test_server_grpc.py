@@ -238,7 +238,11 @@ def test_reload_wants_a_list_of_models(service):
     request.config.model_config_list.config.add(name="m")
     code, message = status_of(service.HandleReloadConfigRequest, request)
     assert code == "INVALID_ARGUMENT"
-    assert message.startswith("`base_path` must be a folder")
+    assert message == "Expected model m to have an absolute path or URI; got base_path()="
+    request.config.model_config_list.config[0].base_path = "models/m"
+    code, message = status_of(service.HandleReloadConfigRequest, request)
+    assert code == "INVALID_ARGUMENT"
+    assert message == "Expected model m to have an absolute path or URI; got base_path()=models/m"
 
 
 def test_calls_are_counted_as_grpc(client: Client, channel: grpc.Channel):

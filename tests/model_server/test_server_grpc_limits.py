@@ -14,7 +14,7 @@ from tensorflow_serving.apis import model_management_pb2, prediction_service_pb2
 from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceServicer
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceServicer
 
-from model_server.grpc.server import GrpcServer, error_text
+from model_server.grpc.server import GrpcAddresses, GrpcServer, error_text
 from model_server.limits import Limits
 from tests.model_server import grpc_in_process, saved_models, server_process
 from tests.model_server.grpc_client import predict, predict_request, status_of
@@ -80,7 +80,13 @@ def test_reload_replaces_the_models(models: pathlib.Path, library: pathlib.Path,
     with grpc_in_process.serving({"a": f"{models}/half_plus_two"}, Limits()) as running:
         request = model_management_pb2.ReloadConfigRequest()
         request.config.model_config_list.config.add(name="b", base_path=f"{tmp_path}/b", model_platform="tensorflow")
-        assert running.models.HandleReloadConfigRequest(request).status.error_code == 0
+        # One version is loaded; of other metrics nothing is known.
+        request.metric_names.extend([attempts := "/tensorflow/cc/saved_model/load_attempt_count", "/other", attempts])
+        response = running.models.HandleReloadConfigRequest(request)
+        assert response.HasField("status")
+        assert response.status.error_code == 0
+        increases = {metric.name: metric.int64_value_increase for metric in response.metric}
+        assert increases == {attempts: 1, "/other": 0}
         assert predict(running.channel, "b", X)["y"].tolist() == [3.5]
         assert status_of(running.prediction.Predict, predict_request("a", X))[0] == "NOT_FOUND"
         request.config.model_config_list.config.add(name="c", base_path=f"{tmp_path}/missing")
@@ -133,8 +139,8 @@ def test_call_under_way_is_answered_before_the_end(number: int, models: pathlib.
 
 def test_port_must_be_free():
     with socket.create_server(("127.0.0.1", 0)) as busy:
-        flags = Limits(), "127.0.0.1", busy.getsockname()[1]
-        with pytest.raises(ValueError, match="gRPC's port must be free. Received: host='127.0.0.1', port="):
+        flags = Limits(), GrpcAddresses("127.0.0.1", busy.getsockname()[1])
+        with pytest.raises(ValueError, match="gRPC's address must be free. Received: '127.0.0.1:"):
             GrpcServer(PredictionServiceServicer(), ModelServiceServicer(), *flags)
 
 

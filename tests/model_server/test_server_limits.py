@@ -18,8 +18,9 @@ from model_server.models import sources
 from model_server.models.manager import ModelManager
 from model_server.models.version_loader import VersionLoader
 from model_server.rest.app import Endpoint, create_app
+from model_server.rest.connections import connections_within
 from model_server.rest.handlers import RestApi
-from tests.model_server.server_process import Client, read_all, wait_until
+from tests.model_server.server_process import DEADLINE_SECONDS, Client, read_all, wait_until
 
 ONE = b'{"instances":[1.0]}'
 # Turns that no machine gets through before the time-out.
@@ -36,7 +37,14 @@ def serving(models: pathlib.Path, limits: Limits) -> Iterator[Client]:
     manager.start()
     metrics = Metrics()
     endpoint = Endpoint(RestApi(manager, Calls(manager, metrics), metrics), limits)
-    server = uvicorn.Server(uvicorn.Config(create_app(endpoint), log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(endpoint),
+            http=connections_within(limits.timeout_seconds),
+            log_config=None,
+            access_log=False,
+        )
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -62,6 +70,13 @@ def strict(models: pathlib.Path) -> Iterator[Client]:
 def hasty(models: pathlib.Path) -> Iterator[Client]:
     """A server that soon loses patience."""
     with serving(models, Limits(threads=1, pending=8, timeout_seconds=0.5)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def few_values(models: pathlib.Path) -> Iterator[Client]:
+    """A server that reads little JSON."""
+    with serving(models, Limits(json_values=4)) as client:
         yield client
 
 
@@ -120,6 +135,35 @@ def test_slow_client_times_out(hasty: Client):
     assert answer.startswith(b"HTTP/1.1 504 ")
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert body == {"error": "Timed out reading the request"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\r\n",
+        b"POST /v1/models/half_plus_two:predict HTTP/1.1\r\nHost: loc",
+        # The first request is answered, the second never ends.
+        b"GET /v1/models/half_plus_two HTTP/1.1\r\nHost: localhost\r\n\r\n|GET /v1",
+    ],
+)
+def test_connection_whose_headers_do_not_come_is_closed(sent: bytes, hasty: Client):
+    with socket.create_connection(("127.0.0.1", hasty.port), DEADLINE_SECONDS) as connection:
+        first, _, second = sent.partition(b"|")
+        connection.sendall(first)
+        if second:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+            connection.sendall(second)
+        read_all(connection)
+    assert predict(hasty, ONE) == (200, {"predictions": [2.5]})
+
+
+def test_json_of_too_many_values_is_refused_before_it_is_read(few_values: Client):
+    four = b'{"instances":[1.0,1.0,1.0,1.0]}'
+    assert predict(few_values, four) == (200, {"predictions": [2.5] * 4})
+    too_many = {"error": "Request body must have fewer than 4 commas"}
+    assert predict(few_values, b'{"instances":[1.0,1.0,1.0,1.0,1.0]}') == (413, too_many)
+    assert predict(few_values, four) == (200, {"predictions": [2.5] * 4})
 
 
 @pytest.mark.parametrize("name", ["body_bytes", "threads", "pending", "timeout_seconds"])

@@ -7,7 +7,9 @@ import pytest
 
 from model_server.errors import Code, ServingError
 from model_server.models import sources
-from model_server.models.manager import ModelManager, State, plan
+from model_server.models.manager import ModelManager, State, VersionStatus
+from model_server.models.plan import plan
+from model_server.models.retries import Retries
 from model_server.models.sources import ModelSource, VersionPolicy
 
 LATEST = VersionPolicy()
@@ -147,6 +149,42 @@ def test_failed_version_is_tried_once(base: pathlib.Path, failure: Exception, co
     (status,) = manager.status("m", 2)
     assert (status.state, status.code) == (State.END, code)
     assert "torn" in status.message
+
+
+def test_failed_version_is_tried_again_while_retries_last(base: pathlib.Path):
+    """Version 2 comes whole with the third try, at 20 s; version 3 never, and ends after it."""
+    now, tried = 0.0, []
+
+    def load(name: str, version: int, path: str) -> FakeServable:
+        tried.append((now, version))
+        if version == 3 or (version == 2 and now < 20.0):
+            raise ServingError(Code.DATA_LOSS, "torn")
+        return FakeServable(version)
+
+    source = sources.fixed([ModelSource("m", str(base), ALL)])
+    manager = ModelManager(source, load, retries=Retries(2, 10.0), clock=lambda: now)
+    (base / "2").mkdir()
+    (base / "3").mkdir()
+    for now in (0.0, 9.0, 10.0, 19.0):  # noqa: B007
+        manager.poll()
+        assert states(manager) == {3: State.LOADING, 2: State.LOADING, 1: State.AVAILABLE}
+    for now in (20.0, 100.0):  # noqa: B007
+        manager.poll()
+        assert states(manager) == {3: State.END, 2: State.AVAILABLE, 1: State.AVAILABLE}
+    assert tried == [(0.0, 3), (0.0, 2), (0.0, 1), (10.0, 3), (10.0, 2), (20.0, 3), (20.0, 2)]
+    assert manager.load_attempts == 7
+    assert manager.status("m", 3)[0].code == Code.DATA_LOSS
+
+
+def test_version_that_goes_is_not_tried_again(base: pathlib.Path):
+    def load(name: str, version: int, path: str) -> FakeServable:
+        raise ServingError(Code.DATA_LOSS, "torn")
+
+    manager = ModelManager(sources.fixed([ModelSource("m", str(base))]), load, retries=Retries(5, 0.0))
+    manager.poll()
+    (base / "1").rmdir()
+    manager.poll()
+    assert manager.status("m", 1) == [VersionStatus(1, State.END, Code.DATA_LOSS, "torn")]
 
 
 def test_base_path_out_of_reach_changes_nothing(base: pathlib.Path):

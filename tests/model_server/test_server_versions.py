@@ -13,7 +13,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from model_server.metrics import Metrics
 from tests.model_server import saved_models
-from tests.model_server.server_process import Client, Server, wait_until
+from tests.model_server.server_process import Client, Server, serving, wait_until
 
 
 def test_no_request_fails_while_versions_change(client: Client, models: pathlib.Path, library: pathlib.Path):
@@ -71,6 +71,20 @@ def test_failed_version_is_neither_served_nor_retried(client: Client, models: pa
     saved_models.push(f"{library}/half_plus_three", f"{model}/3")
     wait_until(lambda: client.states("half_copied") == {3: "AVAILABLE", 2: "END", 1: "END"})
     assert client.call("half_copied:predict", instances=[1.0]).json() == {"predictions": [3.5]}
+
+
+def test_version_copied_in_place_is_loading_and_then_available(library: pathlib.Path, tmp_path: pathlib.Path):
+    shutil.copytree(library / "half_plus_two", tmp_path / "m/1")
+    flags = ["--model", f"m={tmp_path}/m", "--load_retry_interval_micros=100000", "--max_num_load_retries=100000"]
+    with serving(tmp_path / "log", *flags) as server:
+        (tmp_path / "m/2").mkdir()
+        shutil.copy(library / "half_plus_three/saved_model.pb", tmp_path / "m/2")
+        wait_until(lambda: "m version 2 cannot be loaded, try 2 of 100001, again in 0.1 s" in server.log())
+        assert server.client.states("m") == {2: "LOADING", 1: "AVAILABLE"}
+        assert server.client.call("m:predict", instances=[1.0]).json() == {"predictions": [2.5]}
+        shutil.copytree(library / "half_plus_three/variables", tmp_path / "m/2/variables")
+        wait_until(lambda: server.client.states("m") == {2: "AVAILABLE", 1: "END"})
+        assert server.client.call("m:predict", instances=[1.0]).json() == {"predictions": [3.5]}
 
 
 def test_truncated_variables_do_not_take_over(client: Client, models: pathlib.Path, library: pathlib.Path):

@@ -1,4 +1,4 @@
-"""Runs the server in this process until a signal ends it."""
+"""The process of the server: its port, and its work until a signal ends it."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from model_server.grpc.server import GrpcServer
 from model_server.limits import Limits
 from model_server.models.manager import ModelManager
 from model_server.rest.app import Endpoint, create_app
+from model_server.rest.connections import connections_within
 from model_server.sample_request import sample_request
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,7 +44,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(
+def serve(
     manager: ModelManager,
     endpoint: Endpoint,
     limits: Limits,
@@ -72,6 +73,7 @@ def run(
     grace_seconds = int(2 * limits.timeout_seconds) + 5
     config = uvicorn.Config(
         create_app(endpoint, pages),
+        http=connections_within(limits.timeout_seconds),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -116,7 +118,7 @@ class _Server(uvicorn.Server):
         host, port = sockets[0].getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         if self._grpc:
-            _logger.info("Serving gRPC on port %d", self._grpc.port)
+            _logger.info("Serving gRPC on %s", self._grpc.place)
         _logger.info("Serving at %s - %s", url, self._hint(url))
 
     def _hint(self, url: str) -> str:
