@@ -10,6 +10,7 @@ from model_server.errors import ServingError
 from model_server.models import warmup
 from model_server.models.version_loader import VersionLoader
 from tests.lookup_model import save_lookup_model
+from tests.modules.export.exports import export
 from tests.tfx_pipeline.popular_model import save_popular_model
 from tfx_pipeline.components import warmup_requests
 from tfx_pipeline.components.serving_probe import UNKNOWN_USER
@@ -115,3 +116,15 @@ def test_a_blessing_without_requests_adds_nothing(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     warmup_requests.copy(str(tmp_path / "blessing"), str(tmp_path / "1"))
     assert list((tmp_path / "1").iterdir()) == []
+
+
+def test_every_signature_of_the_export_is_asked_what_it_answers(tmp_path: Path) -> None:
+    path = export(tmp_path, "exact")
+    warmup_requests.write(str(tmp_path), path, USERS)
+    signatures = tf.saved_model.load(path).signatures
+    asked = set()
+    for request in _requests(tmp_path):
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        signatures[request.model_spec.signature_name](**inputs)
+        asked.add(request.model_spec.signature_name)
+    assert asked == set(signatures) - {"serve_tf_examples", "evaluate"}
