@@ -6,7 +6,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-OUTPUTS = ("ranked", "retrieved", "exhaustive")
+OUTPUTS = ("ranked", "retrieved", "exhaustive", "pool", "popular")
 
 Fault = Literal["seen", "twice", "nan", "ascending", "unknown_user", "scann"]
 """A way to break the promises of `serving_default`."""

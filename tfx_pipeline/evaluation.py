@@ -17,8 +17,16 @@ HEADLINE_K = 10
 METRICS = {"recall": "RecallAtK", "ndcg": "NDCGAtK", "mrr": "MRRAtK"}
 """Metric -> its class in `modules.metrics.tfma_metrics`."""
 
-STAGES = {"two_stage": "ranked", "retriever": "retrieved", "exhaustive": "exhaustive"}
+STAGES = {
+    "two_stage": "ranked",
+    "retriever": "retrieved",
+    "exhaustive": "exhaustive",
+    "popularity": "popular",
+}
 """What is judged -> the output of the `evaluate` signature that holds its lists."""
+
+POOL = "pool"
+"""The output that holds all of the second stage's candidates."""
 
 
 def metric_name(stage: str, metric: str, k: int) -> str:
@@ -36,10 +44,11 @@ Candidates = int | Literal["all"]
 def eval_config(evaluation: EvaluationConfig, slice_features: list[str], candidates: Candidates) -> tfma.EvalConfig:
     """Returns the configuration of the Evaluator.
 
-    Measured are Recall, NDCG and MRR at each cutoff, of the two stages and of the retriever alone;
-    the retriever's Recall@`candidates`, which bounds what the ranker can reach (left out with its
-    gate where all items are candidates: nothing bounds it then); and what the cascade loses. The
-    gates look at the overall slice only: a slice of ten users must not be able to hold a model back.
+    Measured are Recall, NDCG and MRR at each cutoff, of the two stages and of the retriever alone, and
+    at 10 of the most popular items; Recall@`candidates` of the retriever and of the candidates of both
+    channels, which bounds what the ranker can reach (left out with its gate where all items are
+    candidates: nothing bounds it then); and what the cascade loses. The gates look at the overall slice
+    only: a slice of ten users must not be able to hold a model back.
 
     Args:
       evaluation: cutoffs, bounds and the share of users whose whole corpus is ranked.
@@ -63,19 +72,21 @@ def _metrics(evaluation: EvaluationConfig, candidates: Candidates) -> Iterator[t
     for stage in ("two_stage", "retriever"):
         for metric in METRICS:
             cutoffs = set(evaluation.cutoffs)
-            if (stage, metric) == ("retriever", "recall") and candidates != "all":
+            if metric == "recall" and candidates != "all":
                 cutoffs.add(candidates)
             for k in sorted(cutoffs):
-                yield _metric(stage, metric, k, gate=gates.get(metric_name(stage, metric, k)))
+                key = POOL if stage == "two_stage" and k not in evaluation.cutoffs else STAGES[stage]
+                yield _metric(stage, metric, k, key, gate=gates.get(metric_name(stage, metric, k)))
+    for metric in METRICS:
+        yield _metric("popularity", metric, HEADLINE_K, STAGES["popularity"])
+    for stage in evaluation.must_beat:
+        name = f"gain_over_{stage}_ndcg@{HEADLINE_K}"
+        no_loss = tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.0}))
+        yield _gated(_gain(name, STAGES["two_stage"], STAGES[stage]), no_loss)
     if evaluation.full_ranking_share > 0:
-        yield _metric("exhaustive", "ndcg", HEADLINE_K)
-        yield _metric_config(
-            "CascadeLossAtK",
-            name=CASCADE_LOSS,
-            k=HEADLINE_K,
-            prediction_key=STAGES["two_stage"],
-            exhaustive_key=STAGES["exhaustive"],
-        )
+        # Only the whole-corpus lists are made for a sample of the users.
+        yield _metric("exhaustive", "ndcg", HEADLINE_K, STAGES["exhaustive"], sampled=True)
+        yield _gain(CASCADE_LOSS, STAGES["exhaustive"], STAGES["two_stage"], sampled=True)
 
 
 def _gates(evaluation: EvaluationConfig, candidates: Candidates) -> dict[str, tfma.MetricThreshold]:
@@ -89,25 +100,28 @@ def _gates(evaluation: EvaluationConfig, candidates: Candidates) -> dict[str, tf
         ),
     }
     if candidates != "all":
-        gates[metric_name("retriever", "recall", candidates)] = tfma.MetricThreshold(
+        gates[metric_name("two_stage", "recall", candidates)] = tfma.MetricThreshold(
             value_threshold=tfma.GenericValueThreshold(lower_bound={"value": evaluation.min_recall}),
         )
     return gates
 
 
-def _metric(stage: str, metric: str, k: int, gate: tfma.MetricThreshold | None = None) -> tfma.MetricConfig:
-    config = _metric_config(
-        METRICS[metric],
-        name=metric_name(stage, metric, k),
-        k=k,
-        prediction_key=STAGES[stage],
-        # Only the whole-corpus lists are made for a sample of the users.
-        sampled=stage == "exhaustive",
+def _metric(
+    stage: str, metric: str, k: int, key: str, sampled: bool = False, gate: tfma.MetricThreshold | None = None
+) -> tfma.MetricConfig:
+    name = metric_name(stage, metric, k)
+    config = _metric_config(METRICS[metric], name=name, k=k, prediction_key=key, sampled=sampled)
+    return config if gate is None else _gated(config, gate)
+
+
+def _gain(name: str, key: str, over_key: str, sampled: bool = False) -> tfma.MetricConfig:
+    return _metric_config(
+        "NDCGGainAtK", name=name, k=HEADLINE_K, prediction_key=key, over_key=over_key, sampled=sampled
     )
-    if gate is not None:
-        config.per_slice_thresholds.append(
-            tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=gate)
-        )
+
+
+def _gated(config: tfma.MetricConfig, gate: tfma.MetricThreshold) -> tfma.MetricConfig:
+    config.per_slice_thresholds.append(tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=gate))
     return config
 
 

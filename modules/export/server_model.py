@@ -33,7 +33,7 @@ class ServerModel(tf.Module):
       * `rank`: user_id, history, candidate_id `[B, C]` -> score `[B, C]`
       * `similar` and, where the model counts them, `neighbours`: see `modules.serving.similar.Similar`
       * `serve_tf_examples`: examples `[B]`, serialized tf.Example -> as `serving_default`
-      * `evaluate`: examples `[B]` -> ranked, retrieved, exhaustive: item ids, for the Evaluator
+      * `evaluate`: examples `[B]` -> ranked, retrieved, pool, popular, exhaustive: item ids, for the Evaluator
 
     A context the model knows nothing of is answered with the most popular items. Items of the history are never
     returned, no item twice; where the corpus is exhausted, or a row asks for fewer than another, the rest is "" with
@@ -174,16 +174,19 @@ class ServerModel(tf.Module):
 
     @tf.function(autograph=False)
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The lists the Evaluator judges: of both stages, of the first alone, of the ranker over everything."""
+        """The lists the Evaluator judges: each stage's, all candidates, popular items, the ranker's of all items."""
         user_id, history = _parse(examples)
         request = self.towers.encode(user_id, history)
         found = self._retrieve(request)
-        ranked, _ = self._rank_candidates(request, self._pool(request, found)[0], self._options.evaluated_k)
+        pool, _ = self._pool(request, found)
+        ranked, _ = self._rank_candidates(request, pool, self._options.evaluated_k)
         bucket = tf.strings.to_hash_bucket_fast(user_id, _USER_BUCKETS)
         sampled = bucket < int(round(self._options.full_ranking_share * _USER_BUCKETS))
         return {
             "ranked": tf.gather(self.towers.item_ids, ranked),
             "retrieved": tf.gather(self.towers.item_ids, found[0]),
+            "pool": tf.gather(self.towers.item_ids, pool),
+            "popular": tf.gather(self.towers.item_ids, self._popular(request, self._options.evaluated_k)[0]),
             "exhaustive": tf.gather(self.towers.item_ids, self._rank_everything(request, sampled)),
         }
 
@@ -207,15 +210,13 @@ class ServerModel(tf.Module):
 
     def _retrieve(self, request: Any) -> tuple[tf.Tensor, tf.Tensor]:
         found = self.index.search(request.query, request.exclude, self._options.candidates)
-        popular = popular_top_k(
-            self.towers.popular,
-            self.towers.popularity_rank,
-            self.towers.log_popularity,
-            request.exclude,
-            self._options.candidates,
-        )
+        popular = self._popular(request, self._options.candidates)
         cold = request.cold[:, tf.newaxis]
         return tf.where(cold, popular[0], found[0]), tf.where(cold, popular[1], found[1])
+
+    def _popular(self, request: Any, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        towers = self.towers
+        return popular_top_k(towers.popular, towers.popularity_rank, towers.log_popularity, request.exclude, k)
 
     def _score(self, request: Any, candidates: tf.Tensor) -> tf.Tensor:
         known = self.towers.score(request.user, request.history, request.known, request.query, candidates)

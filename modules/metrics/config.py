@@ -1,5 +1,7 @@
 """What is measured on the test split, and what a model must reach."""
 
+from typing import Literal
+
 import pydantic
 
 from modules.section import Section
@@ -13,7 +15,9 @@ class EvaluationConfig(Section):
     min_ndcg: float = pydantic.Field(0.0, ge=0, le=1)
     """Lower bound of the two-stage NDCG@10 over all test users."""
     min_recall: float = pydantic.Field(0.0, ge=0, le=1)
-    """Lower bound of the retriever's Recall@`candidates` over all test users; must be 0 where `candidates` is `all`."""
+    """Lower bound of both channels' Recall@`candidates` over all test users; must be 0 where `candidates` is `all`."""
+    must_beat: list[Literal["popularity", "retriever"]] = []
+    """What the two-stage NDCG@10 must not be below: that of the most popular items, that of the retriever alone."""
     max_ndcg_drop: float = pydantic.Field(0.005, ge=0, le=1)
     """How far below the last blessed model the two-stage NDCG@10 may be (absolute)."""
     full_ranking_share: float = pydantic.Field(1.0, ge=0, le=1)

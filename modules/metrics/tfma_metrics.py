@@ -92,18 +92,14 @@ class MRRAtK(_MetricAtK):
     list_value = staticmethod(user_values.mrr)
 
 
-class CascadeLossAtK(tfma.metrics.Metric):
-    """What the cascade costs: NDCG@k of ranking the whole corpus minus that of the two stages.
-
-    Taken over the same users on both sides, those drawn into the sample (whose exhaustive list is
-    not empty). Near 0 the retriever hands the ranker all that the ranker would have put on top;
-    below 0 it keeps the ranker from errors.
+class NDCGGainAtK(tfma.metrics.Metric):
+    """NDCG@k of one kind of lists minus that of another, over the same users.
 
     Args:
       k: the cutoff.
-      prediction_key: the output that holds the lists of the two stages.
-      exhaustive_key: the output that holds the ranker's lists over the whole corpus, empty outside
-        the sample.
+      prediction_key: the output that holds the lists.
+      over_key: the output that holds the lists they are compared with.
+      sampled: as of the other metrics, for the lists of `prediction_key`.
       name: of the metric in the results.
 
     Raises:
@@ -114,32 +110,35 @@ class CascadeLossAtK(tfma.metrics.Metric):
         self,
         k: int = 10,
         prediction_key: str = "ranked",
-        exhaustive_key: str = "exhaustive",
+        over_key: str = "retrieved",
+        sampled: bool = False,
         name: str | None = None,
     ) -> None:
         if k < 1:
             raise ValueError(f"`k` must be a positive integer. Received: k={k}.")
         super().__init__(
-            _cascade_computations,
+            _gain_computations,
             k=k,
             prediction_key=prediction_key,
-            exhaustive_key=exhaustive_key,
-            name=name or f"cascade_loss_ndcg@{k}",
+            over_key=over_key,
+            sampled=sampled,
+            name=name or f"{prediction_key}/gain_over_{over_key}_ndcg@{k}",
         )
 
 
-def _cascade_computations(
+def _gain_computations(
     name: str,
     k: int,
     prediction_key: str,
-    exhaustive_key: str,
+    over_key: str,
+    sampled: bool,
     model_names: list[str] | None = None,
 ) -> list[Any]:
     ndcg = functools.partial(_value_of_list, list_value=user_values.ndcg, k=k)
     value = functools.partial(
         _difference,
-        minuend=functools.partial(ndcg, key=exhaustive_key, sampled=True),
-        subtrahend=functools.partial(ndcg, key=prediction_key, sampled=False),
+        minuend=functools.partial(ndcg, key=prediction_key, sampled=sampled),
+        subtrahend=functools.partial(ndcg, key=over_key, sampled=False),
     )
     return user_mean(name, value, model_names)
 

@@ -51,8 +51,15 @@ USERS = [
     )
 ]
 # Ranks of the targets: 1, 1, 1, 2, 2, none; the retriever has the last third, the others second.
+# Among all candidates is the last one's too; the most popular item is the target of one.
 GOOD = {
-    f"u{n}": {"ranked": ranked, "retrieved": retrieved, "exhaustive": exhaustive}
+    f"u{n}": {
+        "ranked": ranked,
+        "retrieved": retrieved,
+        "exhaustive": exhaustive,
+        "pool": ranked + "f",
+        "popular": "axy",
+    }
     for n, (ranked, retrieved, exhaustive) in enumerate(
         [
             ("axy", "xayz", "axy"),

@@ -72,6 +72,7 @@ def comparison(evaluation: Evaluation) -> list[dict[str, Any]]:
     """
     rows = []
     for metric in METRICS:
+        bounds = _bounds(evaluation) if metric == "recall" else set()
         cutoffs = {k for stage in plots.STAGES for k in plots.cutoffs_of(evaluation, stage, metric)}
         for k in sorted(cutoffs):
             retriever, two_stage = (
@@ -81,7 +82,7 @@ def comparison(evaluation: Evaluation) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "label": f"{_label(metric)}@{k}",
-                    "headline": k == HEADLINE_K,
+                    "headline": k == HEADLINE_K or k in bounds,
                     "retriever": retriever,
                     "two_stage": two_stage,
                     "difference": texts.difference(two_stage.value, retriever.value),
@@ -106,14 +107,22 @@ def _cards(evaluation: Evaluation) -> list[dict[str, str]]:
                 "note": f"{difference} over the retriever alone",
             }
         )
-    retrieved, ranked = (set(plots.cutoffs_of(evaluation, s, "recall")) for s in ("retriever", "two_stage"))
-    # What only the retriever is measured by is its recall of all that it hands over.
-    for bound in retrieved - ranked:
+    for bound in _bounds(evaluation):
+        alone = texts.number(evaluation.overall[metric_name("retriever", "recall", bound)].value)
         cards.append(
             {
-                "label": f"Recall@{bound}, retriever",
-                "value": texts.number(evaluation.overall[metric_name("retriever", "recall", bound)].value),
-                "note": "what the ranker can reach at most",
+                "label": f"Recall@{bound}, candidates",
+                "value": texts.number(evaluation.overall[metric_name("two_stage", "recall", bound)].value),
+                "note": f"what the ranker can reach at most; {alone} by the retriever alone",
+            }
+        )
+    popularity = evaluation.overall.get(metric_name("popularity", "ndcg", HEADLINE_K))
+    if popularity is not None:
+        cards.append(
+            {
+                "label": f"NDCG@{HEADLINE_K}, most popular",
+                "value": texts.number(popularity.value),
+                "note": "the same list for everyone, what they know left out",
             }
         )
     if CASCADE_LOSS in evaluation.overall:
@@ -126,6 +135,12 @@ def _cards(evaluation: Evaluation) -> list[dict[str, str]]:
             }
         )
     return cards
+
+
+def _bounds(evaluation: Evaluation) -> set[int]:
+    """Returns how many candidates there are, which nothing but recall is measured at; empty where that is a cutoff."""
+    recall, ndcg = (set(plots.cutoffs_of(evaluation, "two_stage", metric)) for metric in ("recall", "ndcg"))
+    return recall - ndcg
 
 
 def _label(key: str) -> str:

@@ -1,8 +1,6 @@
 """What the terminal shows when a run has ended."""
 
-import math
-
-from tfx_pipeline.evaluation import CASCADE_LOSS, HEADLINE_K
+from tfx_pipeline.evaluation import CASCADE_LOSS, HEADLINE_K, metric_name
 from tfx_pipeline.report import texts
 from tfx_pipeline.report.contents import RunFacts
 from tfx_pipeline.report.render import comparison
@@ -38,12 +36,12 @@ def _metrics(facts: RunFacts) -> list[str]:
     lines = [f"  {f'test, {users:,} users':20}{'retriever':>10}{'two stages':>12}  difference"]
     for row in comparison(evaluation):
         retriever, two_stage = row["retriever"].value, row["two_stage"].value
-        # What only the retriever is measured by is its recall of all that it hands over.
-        if math.isnan(two_stage):
-            lines.append(f"  {row['label']:20}{texts.number(retriever):>10}")
-        elif row["headline"]:
+        if row["headline"]:
             values = f"{texts.number(retriever):>10}{texts.number(two_stage):>12}"
             lines.append(f"  {row['label']:20}{values}  {row['difference']}")
+    popularity = evaluation.overall.get(metric_name("popularity", "ndcg", HEADLINE_K))
+    if popularity is not None:
+        lines.append(f"  {texts.number(popularity.value)} is the NDCG@{HEADLINE_K} of the most popular items")
     if CASCADE_LOSS in evaluation.overall:
         loss = texts.number(evaluation.overall[CASCADE_LOSS].value)
         lines.append(f"  {loss} of NDCG@{HEADLINE_K} is lost against ranking the whole corpus")

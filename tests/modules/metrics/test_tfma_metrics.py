@@ -19,6 +19,8 @@ ANSWERS = {
         "ranked": ["a", "b", "c"],
         "retrieved": ["b", "a", "c", "d"],
         "exhaustive": ["a", "b", "c"],
+        "pool": ["c", "b", "a", "f"],
+        "popular": ["f", "a"],
     },
     "u2": {
         "ranked": ["x", "b", "c"],
@@ -49,7 +51,7 @@ def slices(tmp_path_factory) -> dict[tuple, dict[str, float]]:
     model = save_lookup_model(folder / "model", ANSWERS)
     pattern = write_examples(folder / "Split-test", USERS)
     config = eval_config(
-        EvaluationConfig(cutoffs=[1, 10]),
+        EvaluationConfig(cutoffs=[1, 10], must_beat=["retriever"]),
         slice_features=["user_activity", "target_genres"],
         candidates=4,
     )
@@ -80,6 +82,11 @@ def test_overall_values_are_means_over_the_users_with_targets(slices):
     assert overall["two_stage/ndcg@1"] == pytest.approx((1 + 0 + 0 + 1) / 4)
     assert overall["retriever/mrr@10"] == pytest.approx((1 / 2 + 1 + 1 / 4 + 0) / 4)
     assert overall["retriever/recall@4"] == pytest.approx((1 + 1 + 1 + 0) / 4)
+    # Only u1's candidates and popular items are told.
+    assert overall["two_stage/recall@4"] == pytest.approx(1 / 4)
+    assert overall["popularity/mrr@10"] == pytest.approx(1 / 2 / 4)
+    # 1 + 1 / log2(3) + 0 + of_u4, less 1 / log2(3) + 1 + 1 / log2(5) + 0.
+    assert overall["gain_over_retriever_ndcg@10"] == pytest.approx((of_u4 - 1 / math.log2(5)) / 4)
 
 
 def test_standard_error_and_number_of_users(slices):
@@ -136,7 +143,7 @@ def test_metric_survives_its_configuration():
     assert tfma_metrics.MRRAtK.from_config(json.loads(json.dumps(metric.get_config()))).name == "x"
 
 
-@pytest.mark.parametrize("metric", [tfma_metrics.NDCGAtK, tfma_metrics.CascadeLossAtK])
+@pytest.mark.parametrize("metric", [tfma_metrics.NDCGAtK, tfma_metrics.NDCGGainAtK])
 def test_cutoff_must_be_positive(metric):
     with pytest.raises(ValueError, match="`k` must be a positive integer. Received: k=0."):
         metric(k=0)

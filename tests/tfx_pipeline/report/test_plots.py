@@ -49,6 +49,7 @@ def test_of_many_values_the_largest_are_drawn_and_the_caption_says_so():
 
 
 def test_figures_are_png():
-    ((caption, source),) = plots.stages_by_cutoff(made_up.model().evaluation)
+    # Of recall at its one cutoff, and of NDCG.
+    _, (caption, source) = plots.stages_by_cutoff(made_up.model().evaluation)
     assert caption == "NDCG by cutoff"
     assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")

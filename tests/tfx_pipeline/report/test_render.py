@@ -110,7 +110,7 @@ def test_what_the_ranker_can_reach_is_told_where_the_retriever_bounds_it():
     overall = {**made_up.metrics(0.3, 0.25), "two_stage/recall@10": Metric(0.5, 0.01, 100)}
     overall["retriever/recall@10"] = Metric(0.4, 0.01, 100)
     free = made_up.model(evaluation=Evaluation(overall, [], {}, []))
-    bound = "Recall@100, retriever 0.8000 what the ranker can reach at most"
+    bound = "Recall@100, candidates 0.8000 what the ranker can reach at most; 0.7000 by the retriever alone"
     pages = [" ".join(render(made_up.facts(models=[model])).split()) for model in (bounded, free)]
     texts = [" ".join(re.sub("<[^>]*>", " ", page).split()) for page in pages]
     assert bound in texts[0]

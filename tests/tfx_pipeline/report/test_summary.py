@@ -16,7 +16,7 @@ def test_blessed_and_pushed():
     text = summary(made_up.facts(), "/r.html")
     assert text.startswith("p: Blessed and pushed (1 min 05 s)")
     assert "NDCG@10                 0.2500      0.3000  +0.0500 (+20 %)" in text
-    assert "Recall@100              0.8000" in text
+    assert "Recall@100              0.7000      0.8000  +0.1000 (+14 %)" in text
     assert "corr  blessed, pushed as version 17" in text
     assert "Report  /r.html" in text
     assert text.endswith("Next    make serve")
