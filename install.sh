@@ -35,7 +35,7 @@ EOF
   exit 1
 fi
 
-echo "Installing the $(grep -c == requirements.lock) packages of requirements.lock ..."
+echo "Installing the packages of requirements.lock ..."
 if ! .venv/bin/python -c 'import uv' 2>/dev/null; then
   .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip --upgrade >/dev/null
   .venv/bin/python -m pip install --quiet "uv==$uv_version"

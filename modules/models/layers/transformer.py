@@ -5,6 +5,14 @@ import tensorflow as tf
 from modules.models.layers.dropout import Dropout
 
 
+def check_heads(stage: str, heads: int, width: int) -> None:
+    """Raises ValueError where the attention heads of `stage`, "retriever" or "ranker", do not divide the width."""
+    if width % heads:
+        raise ValueError(
+            f"`{stage}.heads` must divide `embedding_dim`. Received: heads={heads}, embedding_dim={width}."
+        )
+
+
 class TransformerBlock(tf.keras.layers.Layer):
     """Pre-norm self-attention followed by a position-wise feed-forward network (Vaswani et al., NIPS 2017, section 3).
 

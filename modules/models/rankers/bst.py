@@ -11,7 +11,8 @@ from modules.models.corpus import Corpus
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.embeddings import embedding_initializer
 from modules.models.layers.field_embeddings import FieldEmbeddings
-from modules.models.layers.transformer import TransformerBlock
+from modules.models.layers.hidden_layers import HiddenLayers
+from modules.models.layers.transformer import TransformerBlock, check_heads
 from modules.models.rankers.base import Ranker
 from modules.section import Section
 
@@ -66,10 +67,7 @@ class BST(Ranker):
     def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
         super().__init__(name="bst")
         width = config.embedding_dim
-        if width % options.heads:
-            raise ValueError(
-                f"`ranker.heads` must divide `embedding_dim`. Received: heads={options.heads}, embedding_dim={width}."
-            )
+        check_heads("ranker", options.heads, width)
         self._history_length = config.history_length
         self._history_sees_target = options.history_sees_target
         self._user_fields = FieldEmbeddings("user", corpus.num_users, corpus.user_features, width)
@@ -91,8 +89,7 @@ class BST(Ranker):
         self._user_dropout, self._history_dropout, self._target_dropout = (
             Dropout(options.dropout, seed + i) for i in range(3)
         )
-        self._hidden = [tf.keras.layers.Dense(n, activation="leaky_relu") for n in rest]
-        self._hidden_dropout = [Dropout(options.dropout, seed + 3 + i) for i in range(len(rest) + 1)]
+        self._hidden = HiddenLayers(rest, options.dropout, seed + 3, "leaky_relu", of_sums=True)
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def _embed(self, ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -129,10 +126,7 @@ class BST(Ranker):
             hidden = self._target_alone(states, present, targets, training)
         hidden = tf.reshape(hidden, [batch, groups * size, hidden.shape[-1]])[:, :count]
 
-        hidden = tf.nn.leaky_relu(encoded.first_layer + hidden)
-        hidden = self._hidden_dropout[0](hidden, training=training)
-        for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):
-            hidden = dropout(layer(hidden), training=training)
+        hidden = self._hidden(encoded.first_layer + hidden, training=training)
         return tf.squeeze(self._output(hidden), axis=-1)
 
     def _target_alone(

@@ -11,6 +11,7 @@ from modules.models.context import Context
 from modules.models.corpus import Corpus
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.field_embeddings import FieldEmbeddings
+from modules.models.layers.hidden_layers import HiddenLayers
 from modules.models.rankers.base import Ranker
 from modules.section import Section
 
@@ -67,8 +68,7 @@ class DCN(Ranker):
         self._item_kernel = tf.keras.layers.Dense(first, use_bias=False)
         self._user_dropout = Dropout(options.dropout, seed)
         self._item_dropout = Dropout(options.dropout, seed + 1)
-        self._hidden = [tf.keras.layers.Dense(n, activation="relu") for n in rest]
-        self._hidden_dropout = [Dropout(options.dropout, seed + 2 + i) for i in range(len(rest) + 1)]
+        self._hidden = HiddenLayers(rest, options.dropout, seed + 2, of_sums=True)
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
@@ -87,10 +87,7 @@ class DCN(Ranker):
         items = self._item_dropout(items, training=training)
         crossed = self._cross_fields(encoded, items)
 
-        hidden = tf.nn.relu(encoded.first_layer + self._item_kernel(items))
-        hidden = self._hidden_dropout[0](hidden, training=training)
-        for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):
-            hidden = dropout(layer(hidden), training=training)
+        hidden = self._hidden(encoded.first_layer + self._item_kernel(items), training=training)
         return tf.squeeze(self._output(tf.concat([crossed, hidden], axis=-1)), axis=-1)
 
     def _cross_fields(self, encoded: _Encoded, items: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from modules.models.corpus import Corpus
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.embeddings import lookup
 from modules.models.layers.field_embeddings import FieldEmbeddings
+from modules.models.layers.hidden_layers import HiddenLayers
 from modules.models.rankers.base import Ranker
 from modules.section import Section
 
@@ -36,7 +37,7 @@ class DeepFM(Ranker):
     class Options(Section):
         """Settings of DeepFM."""
 
-        hidden_units: list[int] = [64, 32]
+        hidden_units: list[pydantic.PositiveInt] = pydantic.Field([64, 32], min_length=1)
         """Widths of the deep network's hidden layers."""
         dropout: float = pydantic.Field(0.2, ge=0, lt=1)
         """Of the field embeddings and the hidden layers."""
@@ -52,8 +53,7 @@ class DeepFM(Ranker):
         self._item_kernel = tf.keras.layers.Dense(first, use_bias=False)
         self._user_dropout = Dropout(options.dropout, seed)
         self._item_dropout = Dropout(options.dropout, seed + 1)
-        self._hidden = [tf.keras.layers.Dense(n, activation="relu") for n in rest]
-        self._hidden_dropout = [Dropout(options.dropout, seed + 2 + i) for i in range(len(rest) + 1)]
+        self._hidden = HiddenLayers(rest, options.dropout, seed + 2, of_sums=True)
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
@@ -77,10 +77,7 @@ class DeepFM(Ranker):
 
         shape = tf.shape(candidates)
         flat = tf.reshape(stacked, [shape[0], shape[1], len(fields) * stacked.shape[-1]])
-        hidden = tf.nn.relu(encoded.first_layer + self._item_kernel(flat))
-        hidden = self._hidden_dropout[0](hidden, training=training)
-        for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):
-            hidden = dropout(layer(hidden), training=training)
+        hidden = self._hidden(encoded.first_layer + self._item_kernel(flat), training=training)
         return first_order + among_items + with_user + tf.squeeze(self._output(hidden), axis=-1)
 
     def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:

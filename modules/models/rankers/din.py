@@ -11,6 +11,7 @@ from modules.models.corpus import Corpus
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.embeddings import embedding_initializer
 from modules.models.layers.field_embeddings import FieldEmbeddings
+from modules.models.layers.hidden_layers import HiddenLayers
 from modules.models.rankers.base import Ranker
 from modules.section import Section
 
@@ -58,10 +59,9 @@ class DIN(Ranker):
         )
         self._attention_bias = self.add_weight(name="attention_bias", shape=[units], initializer="zeros")
         self._attention_output = tf.keras.layers.Dense(1)
-        self._hidden = [tf.keras.layers.Dense(n, activation="relu") for n in options.hidden_units]
         self._key_dropout = Dropout(options.dropout, seed)
         self._query_dropout = Dropout(options.dropout, seed + 1)
-        self._hidden_dropout = [Dropout(options.dropout, seed + 2 + i) for i in range(len(options.hidden_units))]
+        self._hidden = HiddenLayers(options.hidden_units, options.dropout, seed + 2)
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def _embed(self, ids: tf.Tensor) -> tf.Tensor:
@@ -81,9 +81,7 @@ class DIN(Ranker):
         """See base class."""
         queries = self._query_dropout(self._embed(candidates), training=training)
         interest = tf.matmul(self._attention(encoded, queries), encoded.keys)
-        hidden = tf.concat([queries, interest, queries * interest], axis=-1)
-        for layer, dropout in zip(self._hidden, self._hidden_dropout, strict=True):
-            hidden = dropout(layer(hidden), training=training)
+        hidden = self._hidden(tf.concat([queries, interest, queries * interest], axis=-1), training=training)
         return tf.squeeze(self._output(hidden), axis=-1)
 
     def _attention(self, encoded: _Encoded, queries: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from modules.models.context import Context
 from modules.models.corpus import Corpus
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.embeddings import embedding_initializer, lookup
+from modules.models.layers.hidden_layers import HiddenLayers
 from modules.models.rankers.base import Ranker
 from modules.section import Section
 
@@ -58,8 +59,7 @@ class NCF(Ranker):
         self._factor_dropout = Dropout(options.dropout, seed)
         self._user_dropout = Dropout(options.dropout, seed + 1)
         self._item_dropout = Dropout(options.dropout, seed + 2)
-        self._hidden = [tf.keras.layers.Dense(n, activation="relu") for n in rest]
-        self._hidden_dropout = [Dropout(options.dropout, seed + 3 + i) for i in range(len(rest) + 1)]
+        self._hidden = HiddenLayers(rest, options.dropout, seed + 3, of_sums=True)
         self._output = tf.keras.layers.Dense(1, kernel_initializer="zeros")
 
     def encode(self, context: Context, training: bool = False) -> _Encoded:
@@ -74,10 +74,7 @@ class NCF(Ranker):
         """See base class."""
         products = encoded.factors * lookup(self._item_factors, candidates)
         items = self._item_dropout(lookup(self._items, candidates), training=training)
-        hidden = tf.nn.relu(encoded.first_layer + self._item_kernel(items))
-        hidden = self._hidden_dropout[0](hidden, training=training)
-        for layer, dropout in zip(self._hidden, self._hidden_dropout[1:], strict=True):
-            hidden = dropout(layer(hidden), training=training)
+        hidden = self._hidden(encoded.first_layer + self._item_kernel(items), training=training)
         both = tf.concat([self._factor_dropout(products, training=training), hidden], axis=-1)
         return tf.squeeze(self._output(both), axis=-1)
 

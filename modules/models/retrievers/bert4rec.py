@@ -1,22 +1,17 @@
 """Bidirectional sequential recommendation."""
 
-from collections.abc import Iterable
-
-import pydantic
 import tensorflow as tf
 
-from modules import names
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import Corpus
-from modules.models.layers.dropout import Dropout
 from modules.models.layers.embeddings import embedding_initializer, lookup
-from modules.models.layers.transformer import TransformerBlock
+from modules.models.layers.transformer_stack import TransformerOptions, TransformerStack
+from modules.models.retrievers.history import HistoryRetriever
 from modules.models.retrievers.masked_items import MaskedItemRetriever
-from modules.section import Section
 
 
-class BERT4Rec(MaskedItemRetriever):
+class BERT4Rec(HistoryRetriever, MaskedItemRetriever):
     """A bidirectional transformer; the state of a mask put behind the history is the query (Sun et al., CIKM 2019).
 
     The item embeddings are shared by the sequence and the candidates. The published head is GELU(h W + b) against the
@@ -26,39 +21,13 @@ class BERT4Rec(MaskedItemRetriever):
     Meant for the algorithm `masked_items`; every other trains it on the gap behind the history alone.
     """
 
-    TASKS = frozenset({"sequential"})
+    Options = TransformerOptions
 
-    class Options(Section):
-        """Settings of BERT4Rec."""
-
-        blocks: int = pydantic.Field(2, ge=1)
-        """Transformer blocks."""
-        heads: int = pydantic.Field(2, ge=1)
-        """Attention heads; must divide `embedding_dim`."""
-        dropout: float = pydantic.Field(0.2, ge=0, lt=1)
-        """Of the embeddings, the attention's output and the feed-forward network's."""
-
-    def __init__(self, corpus: Corpus, config: ModelConfig, options: Options, seed: int) -> None:
-        super().__init__(name="bert4rec")
+    def __init__(self, corpus: Corpus, config: ModelConfig, options: TransformerOptions, seed: int) -> None:
+        super().__init__("bert4rec", corpus, config)
         width, length = config.embedding_dim, config.history_length + 1
-        if width % options.heads:
-            raise ValueError(
-                "`retriever.heads` must divide `embedding_dim`. "
-                f"Received: heads={options.heads}, embedding_dim={width}."
-            )
-        self._items, self._positions, self._mask = (
-            self.add_weight(name=name, shape=shape, initializer=embedding_initializer())
-            for name, shape in (
-                ("item_embeddings", [corpus.num_items + 1, width]),
-                ("position_embeddings", [length, width]),
-                ("mask_embedding", [width]),
-            )
-        )
-        self._input_dropout = Dropout(options.dropout, seed)
-        self._blocks = [
-            TransformerBlock(width, options.heads, options.dropout, seed + 10 * (i + 1), "gelu", name=f"block_{i}")
-            for i in range(options.blocks)
-        ]
+        self._encoder = TransformerStack(length, width, options, seed, activation="gelu")
+        self._mask = self.add_weight(name="mask_embedding", shape=[width], initializer=embedding_initializer())
         self._head = tf.keras.layers.Dense(width, activation="gelu")
         self._head_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
         self._behind = tf.one_hot([length - 1], length, on_value=True, off_value=False)
@@ -75,20 +44,5 @@ class BERT4Rec(MaskedItemRetriever):
     def _encode(self, items: tf.Tensor, masked: tf.Tensor, training: bool, first: int) -> tf.Tensor:
         attendable = (tf.not_equal(items, 0) | masked)[:, tf.newaxis, :]
         embedded = tf.where(masked[:, :, tf.newaxis], self._mask, lookup(self._items, items))
-        hidden = self._input_dropout(embedded + self._positions, training=training)
-        for block in self._blocks[:-1]:
-            hidden = block(hidden, attendable, training=training)
-        hidden = self._blocks[-1](hidden, attendable, training=training, first=first)
+        hidden = self._encoder(embedded, attendable, training=training, first=first)
         return self._head_norm(self._head(hidden))
-
-    def all_candidates(self) -> tf.Tensor:
-        """See base class."""
-        return self._items
-
-    def vocabulary_tables(self) -> Iterable[tuple[tf.Variable, str]]:
-        """See base class."""
-        return [(self._items, names.ITEM_VOCABULARY)]
-
-    def is_cold(self, context: Context) -> tf.Tensor:
-        """A context without one known item is cold."""
-        return tf.reduce_all(tf.equal(context.history, 0), axis=1)

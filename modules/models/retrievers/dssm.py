@@ -10,6 +10,7 @@ from modules.models.context import Context
 from modules.models.corpus import Corpus, CorpusAccess, FeatureTable
 from modules.models.layers.dropout import Dropout
 from modules.models.layers.field_embeddings import FieldEmbeddings
+from modules.models.layers.hidden_layers import HiddenLayers
 from modules.models.retrievers.base import Retriever
 from modules.section import Section
 
@@ -31,16 +32,13 @@ class _Tower(tf.keras.layers.Layer):
     ) -> None:
         super().__init__(name=f"{name}_tower")
         self._fields = FieldEmbeddings(name, num_ids, features, width)
-        self._hidden = [tf.keras.layers.Dense(units, activation="relu") for units in hidden_units]
-        self._dropout = [Dropout(dropout, seed + i) for i in range(len(hidden_units) + 1)]
+        self._dropout = Dropout(dropout, seed)
+        self._hidden = HiddenLayers(hidden_units, dropout, seed + 1)
         self._output = tf.keras.layers.Dense(width)
 
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
-        fields = tf.concat(self._fields(ids), axis=-1)
-        hidden = self._dropout[0](fields, training=training)
-        for layer, dropout in zip(self._hidden, self._dropout[1:], strict=True):
-            hidden = dropout(layer(hidden), training=training)
-        return self._output(hidden)
+        fields = self._dropout(tf.concat(self._fields(ids), axis=-1), training=training)
+        return self._output(self._hidden(fields, training=training))
 
 
 class DSSM(Retriever):

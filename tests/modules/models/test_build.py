@@ -16,7 +16,7 @@ def test_components_are_those_of_the_configuration() -> None:
     names = [type(part).__name__ for part in (model, model.retriever, model.ranker, model.sampler)]
     assert names == ["CoRR", "SASRec", "DIN", "MIDXSampler"]
     assert model.config == config
-    assert len(model.retriever._blocks) == 1
+    assert len(model.retriever._encoder.blocks) == 1
 
 
 def test_equal_seeds_give_equal_weights_and_others_give_others() -> None:

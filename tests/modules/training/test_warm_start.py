@@ -233,7 +233,7 @@ def test_what_has_another_width_begins_anew(tmp_path: Path) -> None:
 def test_more_positions_begin_anew_though_their_number_is_that_of_a_table(tmp_path: Path) -> None:
     old, new = make_model(OLD_KEYS, 1), make_model(NEW_KEYS, 2, history_length=len(NEW_KEYS["items"]) + 1)
     summary = carry_over(tmp_path, old, new)
-    path = "retriever/position_embeddings"
+    path = "retriever/_encoder/position_embeddings"
     assert summary["initialised"][path] == "the base's is of shape [5, 8], this one of [38, 8]"
     assert summary["tables"]["retriever/item_embeddings"]["carried"] == ITEMS - 2
 

@@ -53,7 +53,7 @@ def reference(ranker: BST, user: int, history: list[int], target: int, history_s
     kernels = [layer.kernel.numpy() for layer in (ranker._history_kernel, ranker._target_kernel, ranker._user_kernel)]
     hidden = np.concatenate([slots.ravel(), states[-1], other]) @ np.concatenate(kernels)
     hidden = leaky_relu(hidden + ranker._user_kernel.bias.numpy())
-    for layer in ranker._hidden:
+    for layer in ranker._hidden.dense:
         hidden = leaky_relu(hidden @ layer.kernel.numpy() + layer.bias.numpy())
     return (hidden @ ranker._output.kernel.numpy() + ranker._output.bias.numpy())[0]
 

@@ -36,7 +36,7 @@ def deep_network(ranker: DCN, fields: np.ndarray) -> np.ndarray:
     """The published network: one kernel over all fields' embeddings side by side."""
     kernel = np.concatenate([ranker._user_kernel.kernel.numpy(), ranker._item_kernel.kernel.numpy()])
     hidden = np.maximum(fields @ kernel + ranker._user_kernel.bias.numpy(), 0)
-    for layer in ranker._hidden:
+    for layer in ranker._hidden.dense:
         hidden = np.maximum(hidden @ layer.kernel.numpy() + layer.bias.numpy(), 0)
     return hidden
 

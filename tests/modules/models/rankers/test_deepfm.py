@@ -36,7 +36,7 @@ def deep_network(ranker: DeepFM, user: int, item: int) -> float:
     of_user, of_item = fields(ranker, user, item)
     kernel = np.concatenate([ranker._user_kernel.kernel.numpy(), ranker._item_kernel.kernel.numpy()])
     hidden = np.concatenate([*of_user, *of_item]) @ kernel + ranker._user_kernel.bias.numpy()
-    for layer in ranker._hidden:
+    for layer in ranker._hidden.dense:
         hidden = np.maximum(hidden, 0) @ layer.kernel.numpy() + layer.bias.numpy()
     return (np.maximum(hidden, 0) @ ranker._output.kernel.numpy() + ranker._output.bias.numpy())[0]
 

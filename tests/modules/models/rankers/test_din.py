@@ -42,7 +42,7 @@ def published_form(ranker: DIN, context: Context, candidates: np.ndarray) -> np.
                 exponentials = np.exp(np.array(logits)[:, 0])
                 interest = (exponentials / exponentials.sum()) @ keys[history > 0]
             hidden = np.concatenate([q, interest, q * interest])
-            for layer in ranker._hidden:
+            for layer in ranker._hidden.dense:
                 hidden = relu(hidden @ layer.kernel.numpy() + layer.bias.numpy())
             scores[b, c] = (hidden @ ranker._output.kernel.numpy() + ranker._output.bias.numpy())[0]
     return scores

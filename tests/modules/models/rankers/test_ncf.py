@@ -15,7 +15,7 @@ def neural_matrix_factorisation(ranker: NCF, user: int, item: int) -> float:
     kernel = np.concatenate([ranker._user_kernel.kernel.numpy(), ranker._item_kernel.kernel.numpy()])
     hidden = np.concatenate([weights["user_embeddings"][user], weights["item_embeddings"][item]]) @ kernel
     hidden = np.maximum(hidden + ranker._user_kernel.bias.numpy(), 0)
-    for layer in ranker._hidden:
+    for layer in ranker._hidden.dense:
         hidden = np.maximum(hidden @ layer.kernel.numpy() + layer.bias.numpy(), 0)
     output, bias = (weight.numpy() for weight in ranker._output.weights)
     return (np.concatenate([products, hidden]) @ output + bias)[0]

@@ -21,7 +21,7 @@ def fill_by_hand(retriever: BERT4Rec, items: np.ndarray, masked: np.ndarray) -> 
         embedded = np.where(gaps[:, np.newaxis], weights["mask_embedding"], weights["item_embeddings"][row])
         hidden = embedded + weights["position_embeddings"]
         attendable = np.tile((row > 0) | gaps, [len(row), 1])
-        for block in retriever._blocks:
+        for block in retriever._encoder.blocks:
             hidden = reference(block, hidden, attendable, "gelu")
         filled.append(normalise(retriever._head_norm, activate("gelu", dense(retriever._head, hidden))))
     return np.array(filled)

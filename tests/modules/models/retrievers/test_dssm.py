@@ -21,7 +21,7 @@ def tower(layer: tf.keras.layers.Layer, features: dict[str, FeatureTable], numbe
         embeddings = layer._fields._side_features._embeddings[name].numpy()
         fields.append(embeddings[values].sum(axis=0) / max(1, len(values)))
     hidden = np.concatenate(fields)
-    for dense in layer._hidden:
+    for dense in layer._hidden.dense:
         hidden = np.maximum(hidden @ dense.kernel.numpy() + dense.bias.numpy(), 0)
     return hidden @ layer._output.kernel.numpy() + layer._output.bias.numpy()
 

@@ -18,7 +18,7 @@ def test_the_last_position_alone_is_that_of_the_causal_transformer(blocks: int) 
     causal = tf.linalg.band_part(tf.ones([1, 5, 5], tf.bool), -1, 0)
     weights = tiny.weights_by_name(retriever)
     hidden = tf.gather(retriever.all_candidates(), history) + weights["position_embeddings"]
-    for block in retriever._blocks:
+    for block in retriever._encoder.blocks:
         hidden = block(hidden, causal & present)
     expected = retriever._output_norm(hidden)[:, -1]
     rows = known(retriever)
