@@ -123,6 +123,11 @@ class DataConfig(TableFormat):
     """Sequential task: the same share, above which the run stops: there is no order to learn."""
     min_rating: float | None = 3.0
     """Rows rated lower are dropped; None keeps all. Ignored where there are no ratings."""
+    keep: Literal["first", "last"] = "first"
+    """Which of a user's rows of one item counts. `first`: the earliest that is rated high enough. `last`: the latest,
+    so that an item that is rated below `min_rating` in the end is none of the user's."""
+    max_user_interactions: int | None = pydantic.Field(None, ge=1)
+    """Of each user only the latest so many items are kept, which bounds what a crawler adds; None: all."""
     min_user_interactions: int = pydantic.Field(10, ge=1)
     """k of the k-core on the users' side."""
     min_item_interactions: int = pydantic.Field(10, ge=1)
@@ -194,6 +199,15 @@ class DataConfig(TableFormat):
             raise ValueError(
                 "`split` must not be 'random' for the sequential task, whose histories come before their targets. "
                 "Received: 'random'."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _most_is_not_below_least(self) -> "DataConfig":
+        if self.max_user_interactions is not None and self.max_user_interactions < self.min_user_interactions:
+            raise ValueError(
+                f"`max_user_interactions` must not be below `min_user_interactions` = {self.min_user_interactions}, or "
+                f"no user is left. Received: {self.max_user_interactions}."
             )
         return self
 

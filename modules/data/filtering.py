@@ -148,7 +148,7 @@ def _read(
     if ITEMS in spills:
         all_facts.append(spills[ITEMS] | "KeepItems" >> beam.Map(_files, ITEMS))
     shards = cut_into_shards("ByUser", of_users)
-    grouped = shards | "Order" >> beam.ParDo(GroupByUser(folder, source.data.seed)).with_outputs(
+    grouped = shards | "Order" >> beam.ParDo(GroupByUser(folder, source.data)).with_outputs(
         FACTS, COUNTS, main=SEQUENCES
     )
     return Counted(grouped[SEQUENCES], grouped[COUNTS]), [*all_facts, grouped[FACTS]]

@@ -10,7 +10,7 @@ from typing import Any
 from modules.data import locating
 from modules.data.config import DataConfig
 from modules.data.facts import SAMPLES
-from modules.data.grouping.sequences import Event, first_of_each_item
+from modules.data.grouping.sequences import Event, Rated, one_of_each_item
 from modules.data.reading import bad_rows, files
 from modules.data.reading.conversion import Part
 from modules.data.reading.parsing import Row, place, rows_of
@@ -83,11 +83,14 @@ def look(data: DataConfig, work_folder: str) -> Look:
     except (ValueError, OSError) as error:
         found.problems.append(str(error))
         return found
-    sequences = {user: first_of_each_item(user, of_user, data.seed) for user, of_user in events.items()}
+    sequences = {user: one_of_each_item(user, of_user, data) for user, of_user in events.items()}
+    sequences = {user: sequence for user, sequence in sequences.items() if sequence}
     found.users = len(sequences)
     found.items = len({item for sequence in sequences.values() for _, item in sequence})
-    found.repeats = sum(map(len, events.values())) - sum(map(len, sequences.values()))
-    kept = _core(sequences, data)
+    liked = sum(row[2] for of_user in events.values() for row in of_user)
+    found.repeats = liked - sum(map(len, sequences.values()))
+    most = data.max_user_interactions
+    kept = _core({user: sequence[-most:] if most else sequence for user, sequence in sequences.items()}, data)
     found.kept = {
         "users": len(kept),
         "items": len({item for sequence in kept.values() for _, item in sequence}),
@@ -115,14 +118,14 @@ def _recognise(found: Look, data: DataConfig, patterns: list[str]) -> None:
     found.first_rows = [list(row) for row in file.rows[:3]]
 
 
-def _read(found: Look, data: DataConfig, patterns: list[str], work_folder: str) -> dict[str, list[Event]]:
-    """Returns each user's events as they stand in the files, and notes what was counted on the way."""
+def _read(found: Look, data: DataConfig, patterns: list[str], work_folder: str) -> dict[str, list[Rated]]:
+    """Returns each user's rows as they stand in the files, and notes what was counted on the way."""
     source = locating.source_for(data)
     wanted = source.columns_read(items=False, users=False)
     converted = source.convert(patterns, wanted, work_folder)
     facts = collections.defaultdict(int, converted.facts)
     found.left_out = 0
-    events: dict[str, list[Event]] = collections.defaultdict(list)
+    events: dict[str, list[Rated]] = collections.defaultdict(list)
     first, last = math.inf, -math.inf
     for part, row in ((each, row) for each in converted.parts for row in rows_of(each)):
         facts["interactions/read"] += 1
@@ -134,13 +137,14 @@ def _read(found: Look, data: DataConfig, patterns: list[str], work_folder: str) 
         rated_low = event is not None and None not in (event.rating, data.min_rating) and event.rating < data.min_rating
         if event is None or rated_low:
             found.left_out += 1
+        if event is None or (rated_low and data.keep == "first"):
             continue
         if event.timestamp is None:
             time = float(place(row.file, row.row)) if data.order == "file" else 0.0
         else:
             time = event.timestamp
             first, last = min(first, time), max(last, time)
-        events[event.user].append((time, event.item))
+        events[event.user].append((time, event.item, not rated_low))
     found.rows, found.set_aside = facts["interactions/read"], facts["interactions/bad"]
     found.reasons = bad_rows.reasons_of(facts, bad_rows.INTERACTIONS)
     try:

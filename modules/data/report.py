@@ -42,6 +42,7 @@ def make_report(corpus: FilteredData, facts: dict[str, Any], data: DataConfig, h
             "ignored": corpus.facts.get("interactions/ignored", 0),
             "below_min_rating": corpus.facts.get("interactions/low", 0),
             "duplicates": corpus.facts.get("sequences/duplicates", 0),
+            "capped_users": corpus.facts.get("sequences/capped_users", 0),
         },
         "side_tables": {kind: _table(corpus.facts, kind) for kind in (ITEMS, USERS) if f"{kind}/read" in corpus.facts},
         "before_kcore": {what: corpus.facts.get(f"sequences/{what}", 0) for what in ("users", "interactions")},

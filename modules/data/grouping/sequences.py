@@ -4,17 +4,20 @@ import collections
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from modules.data.config import DataConfig
 from modules.data.grouping.counting import ItemCountingDoFn
 from modules.data.grouping.order import tie_break
 from modules.data.grouping.shards import read_shard, write_shard
 from modules.data.grouping.spills import Shard, read_segments
 
 ROWS, CELLS = "rows", "cells"
-"""Kinds of lines that `GroupByUser` reads: (user, (time, item)), and (user, a row of side features)."""
+"""Kinds of lines that `GroupByUser` reads: (user, `Rated`), and (user, a row of side features)."""
 SEQUENCES = "sequences"
 
 Event = tuple[float, str]
 """(time, item)."""
+Rated = tuple[float, str, bool]
+"""(time, item, whether it is rated high enough)."""
 
 
 class Sequence(NamedTuple):
@@ -31,15 +34,17 @@ def read_sequences(path: str) -> Iterator[Sequence]:
         yield Sequence(*line)
 
 
-def first_of_each_item(user: str, events: Iterable[Event], seed: int) -> list[Event]:
-    """Returns a user's events in order, of each item only the earliest; see `tie_break` on equal times."""
-    seen: set[str] = set()
-    kept = []
-    for time, item in sorted(events, key=lambda event: (event[0], tie_break(user, event[1], seed))):
-        if item not in seen:
-            seen.add(item)
-            kept.append((time, item))
-    return kept
+def one_of_each_item(user: str, rows: Iterable[Rated], data: DataConfig) -> list[Event]:
+    """Returns a user's events in order, of each item the one that `data.keep` says; see `tie_break` on equal times."""
+    kept: dict[str, Rated] = {}
+    # Of one item and time the low rating comes last, whatever the order of the files.
+    for time, item, liked in sorted(rows, key=lambda row: (row[0], tie_break(user, row[1], data.seed), not row[2])):
+        if data.keep == "last":
+            kept.pop(item, None)
+            kept[item] = time, item, liked
+        elif liked:
+            kept.setdefault(item, (time, item, liked))
+    return [(time, item) for time, item, liked in kept.values() if liked]
 
 
 class GroupByUser(ItemCountingDoFn):
@@ -47,12 +52,12 @@ class GroupByUser(ItemCountingDoFn):
 
     Args:
       folder: where the files are written.
-      seed: of the order of equal times.
+      data: the settings.
     """
 
-    def __init__(self, folder: str, seed: int) -> None:
+    def __init__(self, folder: str, data: DataConfig) -> None:
         super().__init__(folder)
-        self._seed = seed
+        self._data = data
 
     def process(self, shard: Shard) -> Iterator[Any]:
         yield from write_shard(self._folder, SEQUENCES, self._sequences(shard))
@@ -66,8 +71,13 @@ class GroupByUser(ItemCountingDoFn):
         for user, row in read_segments(shard, CELLS):
             cells[user] = min(row, cells.get(user, row))
         for user, events in rows.items():
-            kept = first_of_each_item(user, events, self._seed)
-            self.counts["sequences/duplicates"] += len(events) - len(kept)
+            kept = one_of_each_item(user, events, self._data)
+            self.counts["sequences/duplicates"] += sum(liked for _, _, liked in events) - len(kept)
+            if not kept:
+                continue
+            most = self._data.max_user_interactions or len(kept)
+            self.counts["sequences/capped_users"] += len(kept) > most
+            kept = kept[-most:]
             self.counts["sequences/users"] += 1
             self.counts["sequences/interactions"] += len(kept)
             self.count(item for _, item in kept)

@@ -106,7 +106,7 @@ class ParseTable(CountingDoFn):
 
 
 class ParseInteractions(ParseTable):
-    """Emits (user, (time, item)) of the rows rated high enough.
+    """Emits (user, (time, item, liked)) of the rows rated high enough; of `data.keep: last` also of the others.
 
     `time` is the timestamp; where there is none, the place of the row in the files under `data.order: file`, else 0.
     Under the tags "items" and "users", (id, ((empty cells, time), cells)) of side features that
@@ -141,10 +141,10 @@ class ParseInteractions(ParseTable):
         if self._users:
             yield TaggedOutput("users", side_row(found.user, time, found.user_side))
         threshold = self._source.data.min_rating
-        if threshold is not None and found.rating is not None and found.rating < threshold:
-            self.counts["interactions/low"] += 1
-        else:
-            yield found.user, (time, found.item)
+        liked = threshold is None or found.rating is None or found.rating >= threshold
+        self.counts["interactions/low"] += not liked
+        if liked or self._source.data.keep == "last":
+            yield found.user, (time, found.item, liked)
 
     def _place_or_none(self, row: Row) -> float:
         return place(row.file, row.row) if self._source.data.order == "file" else 0.0

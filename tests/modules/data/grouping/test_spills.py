@@ -144,7 +144,7 @@ def grouped(folder: Path, events: list[tuple[str, list]], cells: list[tuple[str,
     """Returns the sequences, the items' counts and the facts of a `GroupByUser` over one shard."""
     tagged = [(ROWS, file) for file in spill(folder, events)] + [(CELLS, file) for file in spill(folder, cells)]
     (shard,) = spills.shards_of(tagged)
-    group = GroupByUser(str(folder), seed=1)
+    group = GroupByUser(str(folder), DataConfig(seed=1))
     group.start_bundle()
     emitted = list(group.process(shard))
     facts, counts = {}, {}
@@ -158,12 +158,13 @@ def grouped(folder: Path, events: list[tuple[str, list]], cells: list[tuple[str,
 
 
 def test_users_get_their_events_in_order_and_their_fullest_cells(tmp_path: Path) -> None:
-    events = [("u", [3.0, "b"]), ("v", [1, "b"]), ("u", [1.0, "b"]), ("u", [1.0, "a"])]
+    events = [("u", [3.0, "b", True]), ("v", [1, "b", True]), ("u", [1.0, "b", True]), ("u", [1.0, "a", True])]
     cells = [("u", [1, 1.0, [""]]), ("u", [0, 7.0, ["old"]]), ("w", [0, 1.0, ["nobody"]])]
     sequences, counts, facts = grouped(tmp_path, events, cells)
     assert sorted(map(tuple, sequences)) == [("u", [[1.0, "a"], [1.0, "b"]], ["old"]), ("v", [[1, "b"]], [])]
     assert counts == {"a": 1, "b": 2}
-    assert facts == {"sequences/duplicates": 1, "sequences/users": 2, "sequences/interactions": 3}
+    expected = {"sequences/duplicates": 1, "sequences/users": 2, "sequences/interactions": 3}
+    assert facts == {**expected, "sequences/capped_users": 0}
 
 
 def test_counting_may_add_nothing(tmp_path: Path) -> None:
