@@ -19,8 +19,9 @@ class ConcatenatedDIN(DIN):
             name="attention_kernel", shape=[4 * config.embedding_dim, options.attention_units]
         )
 
-    def _attention(self, encoded, queries: tf.Tensor) -> tf.Tensor:
+    def _attention(self, encoded, queries: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
+        del training
         keys = encoded.keys[:, tf.newaxis]
         queries = queries[:, :, tf.newaxis]
         products = queries * keys

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules.export.indexes import Index
-from modules.models.retrieval import exact_top_k
+from modules.models.exact_search import exact_top_k
 
 _BATCH = 64
 

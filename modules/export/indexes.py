@@ -5,7 +5,8 @@ import math
 
 import tensorflow as tf
 
-from modules.models.retrieval import NO_ITEM, exact_top_k
+from modules.models.exact_search import exact_top_k
+from modules.models.retrieval import NO_ITEM
 
 
 class Index(tf.Module, abc.ABC):

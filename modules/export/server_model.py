@@ -8,6 +8,7 @@ import tensorflow as tf
 from modules.export.config import ExportOptions
 from modules.export.indexes import Index
 from modules.models.retrieval import exhaustive_top_k, in_chunks, popular_top_k
+from modules.models.tiles import in_tiles
 from modules.serving.among import Found, allowed_items, retrieve_among
 from modules.serving.answers import LAST, K, answer, first_of, wanted
 from modules.serving.rows import same_rows
@@ -232,7 +233,11 @@ class ServerModel(tf.Module):
         return self.towers.pool(request, *found) if self._has_neighbours else found
 
     def _rank_candidates(self, request: Any, candidates: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        scores = in_chunks(lambda ids: self._score(request, ids), candidates)
+        scores = in_tiles(
+            lambda request, candidates: in_chunks(lambda ids: self._score(request, ids), candidates),
+            request,
+            candidates,
+        )
         missing = max(0, k - self._options.candidates)
         scores = tf.pad(scores, [[0, 0], [0, missing]], constant_values=LAST)
         best, columns = tf.math.top_k(scores, k)

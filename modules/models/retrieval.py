@@ -1,80 +1,12 @@
-"""First-stage search over the whole corpus in stock TensorFlow operations."""
+"""Searches by popularity and by any scoring function, and what all searches share, in stock TensorFlow operations."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
-_MAX_SCORES = 1 << 25
-"""Scores that an exact search holds at once, 128 MB of them: a request of 32 over a million items is one product."""
-
 NO_ITEM = 0
 """The id that stands for no item; its score is -inf."""
-
-
-def exact_top_k(
-    query: tf.Tensor, candidates: tf.Tensor, exclude: tf.Tensor, k: int, max_scores: int = _MAX_SCORES
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the k best items of the whole corpus for each query, best first.
-
-    Args:
-      query: float32 `[B, d]`.
-      candidates: float32 `[N + 1, d]`; row 0 is padding and never returned.
-      exclude: int64 `[B, E]`, items never to return; 0 is padding.
-      k: how many; where the corpus holds fewer that are not excluded, the rest is `NO_ITEM`.
-      max_scores: how many scores are held at once; beyond it the corpus is searched in chunks.
-
-    Returns:
-      ids int64 `[B, k]` and scores float32 `[B, k]`.
-    """
-    vectors = tf.convert_to_tensor(candidates)
-    batch, rows = tf.shape(query, tf.int64)[0], tf.shape(vectors, tf.int64)[0]
-
-    def at_once() -> tuple[tf.Tensor, tf.Tensor]:
-        scores = mask_columns(tf.matmul(query, vectors, transpose_b=True), exclude)
-        # Column 0 is everyone's padding.
-        scores = tf.concat([tf.fill([tf.shape(scores)[0], 1], float("-inf")), scores[:, 1:]], axis=1)
-        return top_k(scores, tf.range(rows), k)
-
-    def in_parts() -> tuple[tf.Tensor, tf.Tensor]:
-        chunk = tf.maximum(max_scores // tf.maximum(batch, 1), 1)
-        return _search_rows(query, vectors, 0, exclude, k, chunk)
-
-    return tf.cond(batch * rows <= max_scores, at_once, in_parts)
-
-
-def exact_top_k_of_parts(
-    query: tf.Tensor, parts: Sequence[tf.Tensor], exclude: tf.Tensor, k: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `exact_top_k`, of candidates in consecutive parts float32 `[n, d]`.
-
-    Each part is searched on the device it lies on, which nothing but its best k leave.
-    """
-    if len(parts) == 1:
-        return exact_top_k(query, parts[0], exclude, k)
-    batch = tf.shape(query, tf.int64)[0]
-    chunk = tf.maximum(_MAX_SCORES // tf.maximum(batch, 1), 1)
-    found, offset = [], 0
-    for part in parts:
-        with tf.device(part.device):
-            vectors = tf.convert_to_tensor(part)
-            found.append(_search_rows(query, vectors, offset, exclude, k, chunk))
-        offset += part.shape[0]
-    ids, scores = (tf.concat(values, axis=1) for values in zip(*found, strict=True))
-    best, columns = tf.math.top_k(scores, k)
-    return tf.gather(ids, columns, batch_dims=1), best
-
-
-def _search_rows(
-    query: tf.Tensor, vectors: tf.Tensor, offset: int, exclude: tf.Tensor, k: int, chunk: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the k best of the items `offset`, `offset + 1`, ..., whose vectors are float32 `[n, d]`; never item 0."""
-
-    def score(ids: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(query, vectors[ids[0] - offset : ids[-1] + 1 - offset], transpose_b=True)
-
-    last = tf.shape(vectors, tf.int64)[0] + offset - 1
-    return search_in_chunks(score, last, exclude, k, chunk, first=max(offset, 1))
 
 
 def popular_top_k(

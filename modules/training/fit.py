@@ -144,7 +144,7 @@ def train(
             initialise(model)
     done = progress.resume()
     if done < epochs and not progress.finished:
-        users = inputs.evaluation_users(data.valid, model_config.history_length, _VALIDATION_BATCH)
+        users = inputs.evaluation_users(data.valid, model_config.history_length, _VALIDATION_BATCH, repeatedly=True)
         model.fit(
             cluster.batches(examples, training.seed, done),
             initial_epoch=done,

@@ -14,6 +14,9 @@ from modules.models.global_batch import split
 
 _COLUMN_BATCH = 4096
 
+_KEPT_BYTES = 1 << 24
+"""Files of evaluation users no larger than this, compressed, stay in memory once they are read and decoded."""
+
 
 class EvaluationUsers(NamedTuple):
     """A batch of users with what they did before and what they did next.
@@ -228,8 +231,19 @@ class TrainingExamples:
         return count
 
 
-def evaluation_users(patterns: Sequence[str], history_length: int, batch_size: int) -> tf.data.Dataset:
-    """Returns batches of `EvaluationUsers`, in the order of the files, users without a known target left out."""
+def evaluation_users(
+    patterns: Sequence[str], history_length: int, batch_size: int, repeatedly: bool = False
+) -> tf.data.Dataset:
+    """Returns batches of `EvaluationUsers`, in the order of the files, users without a known target left out.
+
+    Args:
+      patterns: transformed examples of a split, one record a user.
+      history_length: H.
+      batch_size: users a batch.
+      repeatedly: whether the data set is read to its end more than once; where users are few, later passes find them
+        decoded.
+    """
+    files = find_files(patterns)
 
     def to_users(record: Mapping[str, tf.RaggedTensor]) -> EvaluationUsers:
         kept = tf.reduce_any(record["target"] > 0, axis=1)
@@ -239,8 +253,9 @@ def evaluation_users(patterns: Sequence[str], history_length: int, batch_size: i
             targets=targets.to_tensor(0),
         )
 
-    records = read_records(find_files(patterns), ["user", "history", "target"], batch_size)
-    return records.map(to_users).prefetch(2)
+    users = read_records(files, ["user", "history", "target"], batch_size).map(to_users)
+    few = sum(tf.io.gfile.stat(file).length for file in files) <= _KEPT_BYTES
+    return users.cache() if repeatedly and few else users.prefetch(2)
 
 
 def read_corpus(

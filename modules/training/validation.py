@@ -1,6 +1,6 @@
 """Whole-corpus validation of both stages after every epoch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,7 @@ from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context
 from modules.models.global_batch import split
 from modules.models.retrieval import in_chunks
+from modules.models.tiles import in_tiles
 from modules.training.distributed.cluster import Cluster
 from modules.training.inputs import EvaluationUsers
 
@@ -43,21 +44,38 @@ class Validation(tf.keras.callbacks.Callback):
         """Traces the evaluation once for all epochs."""
         super().set_model(model)
         self._evaluate_batch = tf.function(
-            lambda users: evaluate_batch(model, users, self._candidates), reduce_retracing=True
+            lambda users, parts: evaluate_batch(model, users, self._candidates, parts), reduce_retracing=True
         )
+        self._read_candidates = tf.function(lambda: _read_candidates(model))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Evaluates and writes `val_*` entries into `logs`, which the callbacks after this one see."""
-        values = mean_over_users((self._evaluate_batch(users) for users in self._users), self._cluster)
+        parts = self._read_candidates()
+        values = mean_over_users((self._evaluate_batch(users, parts) for users in self._users), self._cluster)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})
 
 
-def evaluate_batch(model: TwoStageModel, users: EvaluationUsers, candidates: int) -> dict[str, tf.Tensor]:
-    """Returns metric name -> float32 `[B]`, one value a user."""
-    retrieved, retriever_scores = model.retrieve(users.context, candidates)
+def _read_candidates(model: TwoStageModel) -> list[tf.Tensor] | None:
+    """Returns the vectors of all items, to be read once for all users; None where they lie in shards."""
+    parts = model.retriever.candidate_parts()
+    return [tf.identity(parts[0])] if len(parts) == 1 else None
+
+
+def evaluate_batch(
+    model: TwoStageModel, users: EvaluationUsers, candidates: int, parts: Sequence[tf.Tensor] | None = None
+) -> dict[str, tf.Tensor]:
+    """Returns metric name -> float32 `[B]`, one value a user; `parts` are those of `model.retrieve`."""
+    parts = model.retriever.candidate_parts() if parts is None else parts
+    retrieved, retriever_scores = model.retrieve(users.context, candidates, parts)
     pool, products = model.pool(users.context, retrieved, retriever_scores)
-    ranker_scores = in_chunks(lambda ids, scores: model.ranker_scores(users.context, ids, scores), pool, products)
+
+    def rank(context: Context, pool: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
+        return in_chunks(lambda *columns: model.ranker_scores(context, *columns), pool, products)
+
+    inputs = users.context, pool, products
+    # A loop would gather all of a table in shards in one place.
+    ranker_scores = in_tiles(rank, *inputs) if len(parts) == 1 else rank(*inputs)
     # Where fewer items than asked for are left, the rest are padding and must stay behind.
     ranker_scores = tf.where(pool > 0, ranker_scores, float("-inf"))
     order = tf.math.top_k(ranker_scores, min(CUTOFF, candidates)).indices

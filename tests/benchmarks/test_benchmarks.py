@@ -41,3 +41,10 @@ def test_epochs(tmp_path: Path) -> None:
     for epochs in json.loads(output.read_text())["items"].values():
         assert epochs["cpu_seconds"] > 0
         assert epochs["peak_bytes"] > epochs["base_bytes"] > 0
+
+
+def test_validation(tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    (users,) = run("benchmarks.validation", "--output", str(output))
+    assert [row[0] for row in users[1:]] == ["sequential, 200", "general, 200"]
+    assert json.loads(output.read_text())["general, 200"]["this"]["users_a_cpu_second"] > 0

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from modules.export.index_recall import recall
-from modules.models.retrieval import exact_top_k
+from modules.models.exact_search import exact_top_k
 from tfx_pipeline.components.infra_blessing import earlier_refusal, write_blessing
 from tfx_pipeline.components.serving_check import read_users
 

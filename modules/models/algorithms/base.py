@@ -1,6 +1,7 @@
 """The two-stage model and the training step its algorithms share."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -11,8 +12,9 @@ from modules.models.blend import Blend
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import CorpusAccess
+from modules.models.exact_search import exact_top_k_of_parts
 from modules.models.rankers.base import Ranker
-from modules.models.retrieval import exact_top_k_of_parts, in_chunks
+from modules.models.retrieval import in_chunks
 from modules.models.retrievers.base import Retriever, inner_products
 from modules.models.samplers.base import Sampler
 from modules.section import Section
@@ -270,9 +272,18 @@ class TwoStageModel(tfrs.Model, abc.ABC):
     def _products(self, context: Context, candidates: tf.Tensor) -> tf.Tensor:
         return inner_products(self.retriever.query(context), self.retriever.candidates(candidates))
 
-    def retrieve(self, context: Context, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the ids and M of the exact first stage; see `modules.models.retrieval.exact_top_k_of_parts`."""
-        parts = self.retriever.candidate_parts()
+    def retrieve(
+        self, context: Context, k: int, parts: Sequence[tf.Tensor] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the ids and M of the exact first stage; see `modules.models.exact_search.exact_top_k_of_parts`.
+
+        Args:
+          context: of the batch.
+          k: how many.
+          parts: the retriever's `candidate_parts`, where they were read before; a search reads a table that training
+            updates by copying it whole.
+        """
+        parts = self.retriever.candidate_parts() if parts is None else parts
         return exact_top_k_of_parts(self.retriever.query(context), parts, context.exclude, k)
 
     def pool(self, context: Context, retrieved: tf.Tensor, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -79,7 +79,7 @@ class CoRR(TwoStageModel):
                 "retriever_loss": retriever_loss,
                 "kl": kl,
                 # Kish: (sum w)^2 / sum w^2 of the importance weights, between 1 and L.
-                "effective_sample_size": 1 / tf.reduce_sum(weights**2, axis=1),
+                "effective_sample_size": 1 / tf.reduce_sum(tf.square(weights), axis=1),
                 "accidental_hits": 1 - tf.reduce_mean(tf.cast(proposals.negatives, tf.float32), axis=1),
             },
         )

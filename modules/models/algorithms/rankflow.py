@@ -9,7 +9,8 @@ from modules.models import global_batch, losses
 from modules.models.algorithms.base import AlgorithmOptions, Proposals, StageLosses, TwoStageModel
 from modules.models.algorithms.sampled_losses import sampled_loss
 from modules.models.context import Context
-from modules.models.retrieval import NO_ITEM, exact_top_k
+from modules.models.exact_search import exact_top_k
+from modules.models.retrieval import NO_ITEM
 
 WARM_UP, SELF_LEARNING, TUTOR_LEARNING = range(3)
 """The phases an epoch can belong to."""

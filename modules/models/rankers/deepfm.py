@@ -71,7 +71,7 @@ class DeepFM(Ranker):
         fields = self._item_fields(candidates)
         stacked = self._item_dropout(tf.stack(fields, axis=2), training=training)
         total = tf.reduce_sum(stacked, axis=2)
-        among_items = tf.reduce_sum(total**2 - tf.reduce_sum(stacked**2, axis=2), axis=-1) / 2
+        among_items = tf.reduce_sum(tf.square(total) - tf.reduce_sum(tf.square(stacked), axis=2), axis=-1) / 2
         with_user = tf.reduce_sum(total * encoded.total, axis=-1)
         first_order = lookup(self._item_bias, candidates)
 

@@ -30,7 +30,8 @@ class DIN(Ranker):
     The first attention layer acts on [q, k, q - k, q * k]. With its kernel split in four it equals
         q (W_q + W_d) + k (W_k - W_d) + (q * k) W_p,
     so the terms of q and of k are computed once each, and only q * k is built for the pairs: a quarter of the
-    published layer's input.
+    published layer's input. With more candidates than hidden units not even that: the terms of q are then a linear map
+    of q for each key, with the kernel W_q + W_d + diag(k) W_p.
     """
 
     TASKS = frozenset({"sequential"})
@@ -80,22 +81,35 @@ class DIN(Ranker):
     def score(self, encoded: _Encoded, candidates: tf.Tensor, training: bool = False) -> tf.Tensor:
         """See base class."""
         queries = self._query_dropout(self._embed(candidates), training=training)
-        interest = tf.matmul(self._attention(encoded, queries), encoded.keys)
+        interest = tf.matmul(self._attention(encoded, queries, training), encoded.keys)
         hidden = self._hidden(tf.concat([queries, interest, queries * interest], axis=-1), training=training)
         return tf.squeeze(self._output(hidden), axis=-1)
 
-    def _attention(self, encoded: _Encoded, queries: tf.Tensor) -> tf.Tensor:
+    def _attention(self, encoded: _Encoded, queries: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the weights `[B, C, H]` of each history item for each candidate; 0 at padding."""
-        # `tensordot` flattens to one matrix product; `matmul` would run one for each candidate, at twice the time.
-        products = queries[:, :, tf.newaxis] * encoded.keys[:, tf.newaxis]
-        query_terms = tf.tensordot(queries, self._query_kernel, axes=1)
-        hidden = tf.nn.relu(
-            tf.tensordot(products, self._product_kernel, axes=1)
-            + query_terms[:, :, tf.newaxis]
-            + encoded.key_terms[:, tf.newaxis]
-        )
+        candidates, units = queries.shape[1], self._query_kernel.shape[1]
+        # In training the gradient of the kernels would cost more than that of the pairs.
+        by_pair = training or (candidates is not None and candidates <= units)
+        query_terms = self._terms_by_pair(encoded, queries) if by_pair else self._terms_by_key(encoded, queries)
+        hidden = tf.nn.relu(query_terms + encoded.key_terms[:, tf.newaxis])
         logits = tf.squeeze(self._attention_output(hidden), axis=-1)
         present = encoded.present[:, tf.newaxis, :]
         # A softmax over nothing would spread over the padding; multiplying by the mask leaves an empty history at 0.
         logits = tf.where(present, logits, tf.float32.min)
         return tf.nn.softmax(logits) * tf.cast(present, tf.float32)
+
+    def _terms_by_pair(self, encoded: _Encoded, queries: tf.Tensor) -> tf.Tensor:
+        """Returns the first layer's terms `[B, C, H, u]` of q and of q * k, the latter built as `[B, C, H, d]`."""
+        # `tensordot` flattens to one matrix product; `matmul` would run one for each candidate, at twice the time.
+        products = queries[:, :, tf.newaxis] * encoded.keys[:, tf.newaxis]
+        query_terms = tf.tensordot(queries, self._query_kernel, axes=1)
+        return tf.tensordot(products, self._product_kernel, axes=1) + query_terms[:, :, tf.newaxis]
+
+    def _terms_by_key(self, encoded: _Encoded, queries: tf.Tensor) -> tf.Tensor:
+        """As `_terms_by_pair`, by a kernel for each key, `[B, H, u, d]`."""
+        length, width = encoded.keys.shape[1:]
+        units = self._query_kernel.shape[1]
+        products = encoded.keys[:, :, tf.newaxis] * tf.transpose(self._product_kernel)
+        kernels = tf.reshape(products + tf.transpose(self._query_kernel), [-1, length * units, width])
+        terms = tf.matmul(queries, kernels, transpose_b=True)
+        return tf.reshape(terms, [-1, tf.shape(queries)[1], length, units])

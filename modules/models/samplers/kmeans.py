@@ -14,7 +14,7 @@ _MAX_DISTANCES = 1 << 24
 
 def assign(points: tf.Tensor, centroids: tf.Tensor) -> tf.Tensor:
     """Returns the index int32 `[N]` of the nearest of `centroids` `[K, d]` for each of `points` `[N, d]`."""
-    half_norms = tf.reduce_sum(centroids**2, axis=1) / 2
+    half_norms = tf.reduce_sum(tf.square(centroids), axis=1) / 2
 
     def nearest(chunk: tf.Tensor) -> tf.Tensor:
         # |p - w|^2 / 2 less the constant |p|^2 / 2.

@@ -216,4 +216,6 @@ def _nearest(halves: Sequence[tf.Tensor], codebooks: tf.Tensor) -> tuple[tf.Tens
         codes = [kmeans.assign(half, codebooks[h]) for h, half in enumerate(halves)]
         words = tf.concat([tf.gather(codebooks[h], codes[h]) for h in range(2)], axis=1)
         vectors = tf.concat(halves, axis=1)
-        return tf.stack(codes, axis=1), tf.stack([tf.reduce_sum((vectors - words) ** 2), tf.reduce_sum(vectors**2)])
+        return tf.stack(codes, axis=1), tf.stack(
+            [tf.reduce_sum(tf.square(vectors - words)), tf.reduce_sum(tf.square(vectors))]
+        )

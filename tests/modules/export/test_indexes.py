@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from modules.export.indexes import ExactIndex, Index, ScannIndex
-from modules.models.retrieval import NO_ITEM, exact_top_k
+from modules.models.exact_search import exact_top_k
+from modules.models.retrieval import NO_ITEM
 
 ITEMS, WIDTH, K = 2_000, 16, 20
 

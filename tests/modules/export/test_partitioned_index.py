@@ -7,7 +7,8 @@ import tensorflow as tf
 from modules.export.cells import cut_into_cells
 from modules.export.index_recall import exact_ids, index_ids, recall
 from modules.export.partitioned_index import PartitionedIndex
-from modules.models.retrieval import NO_ITEM, exact_top_k
+from modules.models.exact_search import exact_top_k
+from modules.models.retrieval import NO_ITEM
 from tests.modules.export.clustered import as_candidates, clustered_vectors, near
 
 K = 20

@@ -14,7 +14,7 @@ from modules.export.scann_export import export_scann
 from modules.export.server_model import ServerModel
 from modules.models.algorithms.base import TwoStageModel
 from modules.models.context import Context
-from modules.models.retrieval import exact_top_k
+from modules.models.exact_search import exact_top_k
 from tests.modules.export.exports import CANDIDATES, ITEMS, OPTIONS, export, make_index, make_towers, random_model
 
 HISTORIES = [[3, 7, 11], [150, 2, 2, 9, 60, 61], [], [1]]

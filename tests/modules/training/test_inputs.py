@@ -209,6 +209,15 @@ def test_evaluation_users_have_their_history_cut_for_the_encoder_and_whole_for_t
     np.testing.assert_array_equal(found.targets, [[7, 0, 0], [0, 8, 9]])
 
 
+def test_evaluation_users_read_repeatedly_are_kept(tmp_path: Path) -> None:
+    file = tiny.write_records(tmp_path / "valid.gz", [{"user": [1], "history": [5, 6], "target": [7]}])
+    users = evaluation_users([file], 3, batch_size=10, repeatedly=True)
+    (first,) = users
+    Path(file).unlink()
+    (second,) = users
+    np.testing.assert_array_equal(first.targets, second.targets)
+
+
 def test_evaluation_users_come_in_batches_in_the_order_of_the_files(tmp_path: Path) -> None:
     rows = [{"user": [n], "history": [1], "target": [2]} for n in range(1, 8)]
     for part in range(2):

@@ -54,7 +54,9 @@ def reference(model: TwoStageModel, row: dict[str, list[int]], candidates: int) 
     retrieved = sorted(allowed, key=lambda item: -products[item - 1])[:candidates]
     ranker_scores = model.rank(context, tf.constant([everything])).numpy()[0]
     ranked = sorted(retrieved, key=lambda item: -ranker_scores[item - 1])
-    values = {f"retriever_recall@{candidates}": metrics(retrieved, row["target"], candidates)["recall"]}
+    recall = metrics(retrieved, row["target"], candidates)["recall"]
+    # Without neighbours the second stage's candidates are those retrieved.
+    values = {f"retriever_recall@{candidates}": recall, f"pool_recall@{candidates}": recall}
     for stage, found in (("two_stage", ranked), ("retriever", retrieved)):
         values |= {f"{stage}_{name}@10": value for name, value in metrics(found, row["target"], 10).items()}
     return values

@@ -9,7 +9,7 @@ import tensorflow as tf
 from modules.models.algorithms.base import Proposals, StageLosses, TwoStageModel
 from modules.models.algorithms.corr import CoRR
 from modules.models.context import Context
-from modules.models.retrieval import exact_top_k
+from modules.models.exact_search import exact_top_k
 from tests.modules import tiny
 from tests.modules.models.algorithms.batches import BATCH, CONTEXT, POSITIVES, SEED
 from tests.modules.models.algorithms.steps import SEQUENTIAL

@@ -54,6 +54,15 @@ def test_scores_are_those_of_the_published_form() -> None:
     np.testing.assert_allclose(found, published_form(ranker, CONTEXT, CANDIDATES.numpy()), rtol=1e-4, atol=1e-5)
 
 
+def test_many_candidates_are_scored_as_few_are_and_as_in_training() -> None:
+    ranker = make_ranker("din", attention_units=6, dropout=0.0)
+    many = tf.tile(CANDIDATES, [1, 2])
+    found = score(ranker, CONTEXT, many)
+    np.testing.assert_allclose(found, np.tile(score(ranker, CONTEXT, CANDIDATES), [1, 2]), rtol=1e-5, atol=1e-6)
+    trained = ranker.score(ranker.encode(CONTEXT, training=True), many, training=True)
+    np.testing.assert_allclose(found, trained, rtol=1e-5, atol=1e-6)
+
+
 def test_the_padding_items_embedding_and_positions_are_never_seen() -> None:
     ranker = make_ranker("din")
     before = score(ranker, CONTEXT, CANDIDATES)
