@@ -105,7 +105,8 @@ def _of_broad_rules(allowed: Allowed) -> tf.Tensor:
 
 def _search_broadly(index: Any, request: Any, allowed: Allowed, k: int) -> Found:
     """Returns the best k of what the index finds and the row's rule allows; rows without a rule are meaningless."""
-    ids, scores = index.search(request.query, request.exclude, min(_WIDENED * k, allowed.masks.shape[1] - 1))
+    # The index pads where there are fewer than k items.
+    ids, scores = index.search(request.query, request.exclude, max(k, min(_WIDENED * k, allowed.masks.shape[1] - 1)))
     rules = tf.broadcast_to(tf.maximum(allowed.rule, 0)[:, tf.newaxis], tf.shape(ids))
     kept = tf.gather_nd(allowed.masks, tf.stack([tf.cast(rules, tf.int64), ids], axis=2))
     best, columns = tf.math.top_k(tf.where(kept, scores, float("-inf")), k)
