@@ -27,7 +27,7 @@ class Neighbours:
     """The items that each item points to. Ids are 1..N.
 
     Attributes:
-      ids: int64 `[N + 1, M]`; 0 fills up the rows. Row 0 has none.
+      ids: int32 `[N + 1, M]`; 0 fills up the rows. Row 0 has none.
       weights: float32 `[N + 1, M]`, above 0; 0 where `ids` is filled up.
     """
 
@@ -60,4 +60,4 @@ def strongest(weights: np.ndarray, most: int) -> Neighbours:
     columns = 1 + np.argsort(-weights[:, 1:], axis=1, kind="stable")[:, :most]
     kept = np.maximum(np.take_along_axis(weights, columns, axis=1), 0).astype(np.float32)
     kept[0] = 0
-    return Neighbours(np.where(kept > 0, columns, 0), kept)
+    return Neighbours(np.where(kept > 0, columns, 0).astype(np.int32), kept)

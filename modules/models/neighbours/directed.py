@@ -15,7 +15,11 @@ BACKWARD = 0.5
 """What a pair counts against its direction, as a share of what it counts along it."""
 
 _ROOM = 8
-"""While counting, an item has room for this many times the neighbours it keeps."""
+"""While counting, an item has room for this many times the neighbours it keeps,"""
+_MOST_PAIRS = 1 << 25
+"""unless all items together would have more: then for fewer, at least for those it keeps."""
+_FEW_PAIRS = 1 << 20
+"""Pairs are not added up before there are so many new ones: each time, all that is known is sorted."""
 
 
 class Directed(NeighbourKind):
@@ -25,9 +29,8 @@ class Directed(NeighbourKind):
         weight(i, j) = count(i, j) / sqrt(n_i n_j)
 
     with |q - p| <= GAP, d = GAP_DECAY and b = BACKWARD. Items of one basket are no pair; to all others the gap is
-    counted from the nearest item of the basket. Time is linear in the interactions. Memory is bounded: whenever items
-    have on average more than eight times M neighbours, each drops its rarest beyond that. Where that has not happened,
-    counts are exact.
+    counted from the nearest item of the basket. Memory is bounded by the corpus: whenever items have on average more
+    neighbours than there is room for, each drops its rarest beyond that. Where that has not happened, counts are exact.
     """
 
     @classmethod
@@ -38,7 +41,7 @@ class Directed(NeighbourKind):
         counts = np.maximum(item_counts, 1)
         weights = found.counts / np.sqrt(counts[item] * counts[neighbour])
         column = np.arange(len(item)) - np.searchsorted(item, np.arange(len(item_counts)))[item]
-        table = Neighbours(np.zeros([len(item_counts), most], np.int64), np.zeros([len(item_counts), most], np.float32))
+        table = Neighbours(np.zeros([len(item_counts), most], np.int32), np.zeros([len(item_counts), most], np.float32))
         table.ids[item, column] = neighbour
         table.weights[item, column] = weights
         return table
@@ -46,7 +49,7 @@ class Directed(NeighbourKind):
 
 @dataclasses.dataclass(frozen=True)
 class _Pairs:
-    """Decayed counts by pair: `keys`, ascending, are first item * (N + 1) + second item."""
+    """Decayed counts by pair: `keys` are first item * (N + 1) + second item."""
 
     keys: np.ndarray
     counts: np.ndarray
@@ -54,15 +57,18 @@ class _Pairs:
 
 def _count(sequences: Iterable[Sequences], rows: int, most: int) -> _Pairs:
     found = _Pairs(np.zeros(0, np.int64), np.zeros(0, np.float64))
-    room = _ROOM * most
+    room = max(most, min(_ROOM * most, _MOST_PAIRS // rows))
+    waiting: list[_Pairs] = []
     for part in sequences:
-        found = _add_up(found, *_pairs_of(part, rows))
-        if len(found.keys) > room * (rows - 1):
-            found = _most_frequent(found, rows, room)
-    return _most_frequent(found, rows, most)
+        waiting.append(_pairs_of(part, rows))
+        if sum(len(pairs.keys) for pairs in waiting) > max(_FEW_PAIRS, len(found.keys) // 2):
+            found, waiting = _add_up([found, *waiting]), []
+            if len(found.keys) > room * (rows - 1):
+                found = _most_frequent(found, rows, room)
+    return _most_frequent(_add_up([found, *waiting]), rows, most)
 
 
-def _pairs_of(part: Sequences, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _pairs_of(part: Sequences, rows: int) -> _Pairs:
     items, users, starts = part
     keys, counts = [np.zeros(0, np.int64)], [np.zeros(0)]
     for gap in range(1, min(GAP, len(items) - 1) + 1):
@@ -75,12 +81,12 @@ def _pairs_of(part: Sequences, rows: int) -> tuple[np.ndarray, np.ndarray]:
         for one, other, count in ((first, second, weight), (second, first, BACKWARD * weight)):
             keys.append(one * rows + other)
             counts.append(np.full(len(one), count))
-    return np.concatenate(keys), np.concatenate(counts)
+    return _Pairs(np.concatenate(keys), np.concatenate(counts))
 
 
-def _add_up(found: _Pairs, keys: np.ndarray, counts: np.ndarray) -> _Pairs:
-    keys, places = np.unique(np.concatenate([found.keys, keys]), return_inverse=True)
-    return _Pairs(keys, np.bincount(places, np.concatenate([found.counts, counts]), len(keys)))
+def _add_up(parts: list[_Pairs]) -> _Pairs:
+    keys, places = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
+    return _Pairs(keys, np.bincount(places, np.concatenate([part.counts for part in parts]), len(keys)))
 
 
 def _most_frequent(found: _Pairs, rows: int, most: int) -> _Pairs:

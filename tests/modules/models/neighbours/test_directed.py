@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from modules.models.neighbours import directed
 from modules.models.neighbours.base import Neighbours, Sequences
 from modules.models.neighbours.directed import BACKWARD, GAP, GAP_DECAY, Directed
 from tests.modules import tiny
@@ -52,7 +53,9 @@ def test_a_basket_is_no_pair_and_the_gap_to_it_is_that_to_its_nearest_item() -> 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_parts_give_what_counting_one_by_one_gives(seed: int) -> None:
+@pytest.mark.parametrize("few", [0, 1 << 20])
+def test_any_parts_give_what_counting_one_by_one_gives(seed: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directed, "_FEW_PAIRS", few)
     users = random_users(seed, num_items=40)
     expected = counted_one_by_one(users)
     for parts in ([users], [users[:7], users[7:8], users[8:]]):
@@ -71,7 +74,8 @@ def test_the_most_frequent_neighbours_are_kept_in_order_of_their_ids() -> None:
         np.testing.assert_array_equal(best.ids[item], np.sort(everything.ids[item][kept][order]))
 
 
-def test_memory_is_bounded_by_forgetting_rare_pairs() -> None:
+def test_memory_is_bounded_by_forgetting_rare_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directed, "_FEW_PAIRS", 0)
     # 1 is followed by 2 in every part, and once by each of 3..30; with room for 8 * 1 the rare ones come and go.
     parts = [tiny.as_sequences([[1, 2], [1, 2], [1, other]]) for other in range(3, 31)]
     found = Directed.find(lambda: parts, ONES[:31], most=1)
