@@ -80,9 +80,9 @@ class PipelineConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _stages_fit_the_task(self) -> "PipelineConfig":
-        from modules.models.build import check_tasks
+        from modules.models.build import check_parts
 
-        check_tasks(self.model, self.data.task)
+        check_parts(self.model, self.data.task)
         return self
 
     @pydantic.model_validator(mode="after")

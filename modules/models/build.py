@@ -12,6 +12,7 @@ from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus, CorpusAccess
 from modules.models.rankers import RANKERS
 from modules.models.retrievers import RETRIEVERS
+from modules.models.retrievers.closed_form import ClosedForm
 from modules.models.samplers import SAMPLERS
 from modules.models.samplers.mixture import UniformMixture
 
@@ -19,8 +20,8 @@ _MAX_SCORES = 1 << 28
 """Scores of a batch over the corpus that a step may hold, 1 GB of them."""
 
 
-def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> None:
-    """Raises ValueError where the retriever or the ranker cannot read the task's contexts."""
+def check_parts(config: ModelConfig, task: Literal["sequential", "general"]) -> None:
+    """Raises ValueError where the retriever or the ranker cannot read the task's contexts, or cannot be trained so."""
     for stage, registry, name in (
         ("retriever", RETRIEVERS, config.retriever.name),
         ("ranker", RANKERS, config.ranker.name),
@@ -30,6 +31,14 @@ def check_tasks(config: ModelConfig, task: Literal["sequential", "general"]) -> 
             raise ValueError(
                 f"`model.{stage}.name` must be one of {able} for the {task} task (`data.task`). Received: {name!r}."
             )
+    computed = issubclass(RETRIEVERS[config.retriever.name], ClosedForm)
+    learns = ALGORITHMS[config.algorithm.name].LEARNS
+    if computed == learns or (computed and config.ranker.name != "none"):
+        raise ValueError(
+            "`model.algorithm.name` must be 'closed_form', and `model.ranker.name` 'none', where the retriever is "
+            f"computed and not trained, and there only. Received: {config.algorithm.name!r} and "
+            f"{config.ranker.name!r} with the retriever {config.retriever.name!r}."
+        )
 
 
 def _check_access(config: ModelConfig, allowed: Sequence[CorpusAccess], reason: str) -> None:

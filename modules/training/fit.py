@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from modules.models.algorithms.base import TwoStageModel
-from modules.models.build import build_model, check_scores, check_shards, check_tasks
+from modules.models.build import build_model, check_parts, check_scores, check_shards
 from modules.models.config import ModelConfig
 from modules.models.evidence import Evidence
 from modules.models.retrievers.closed_form import ClosedForm
@@ -70,7 +70,7 @@ def fit(
       RuntimeError: where a process that trains ended and `training.distribution.restarts` did not help.
     """
     keep_autograph_away()
-    check_tasks(model_config, data.task)
+    check_parts(model_config, data.task)
     check_scores(model_config, training.batch_size, data.corpus.num_items)
     strategy = training.distribution.strategy
     if strategy == "parameter_server":

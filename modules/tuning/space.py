@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic.fields import FieldInfo
 
-from modules.models.build import check_tasks
+from modules.models.build import check_parts
 from modules.models.choices import CHOICES
 from modules.models.config import ModelConfig
 from modules.section import describe_errors
@@ -86,7 +86,7 @@ def check_space(
         for value in _tried(searched, whole):
             try:
                 settings = settings_at({key: value}, model, training)
-                check_tasks(settings[0], task)
+                check_parts(settings[0], task)
             except pydantic.ValidationError as error:
                 raise ValueError(
                     f"`tuner.space`: `{key}` must be searched among values it takes, not {value!r}: "

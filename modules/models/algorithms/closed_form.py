@@ -3,10 +3,7 @@
 import tensorflow as tf
 
 from modules.models.algorithms.base import AlgorithmOptions, StageLosses, TwoStageModel
-from modules.models.config import ModelConfig
 from modules.models.context import Context
-from modules.models.retrievers.base import Retriever
-from modules.models.retrievers.closed_form import ClosedForm
 
 
 class ClosedFormOnly(TwoStageModel):
@@ -17,15 +14,6 @@ class ClosedFormOnly(TwoStageModel):
 
     class Options(AlgorithmOptions):
         """No settings of its own."""
-
-    @classmethod
-    def check(cls, retriever: Retriever, config: ModelConfig, options: Options) -> None:
-        """See base class."""
-        if not isinstance(retriever, ClosedForm) or config.ranker.name != "none":
-            raise ValueError(
-                "`model.algorithm: closed_form` must have a retriever that is computed and the ranker 'none'. "
-                f"Received: {config.retriever.name!r} and {config.ranker.name!r}."
-            )
 
     def stage_losses(self, context: Context, positives: tf.Tensor, seed: tf.Tensor) -> StageLosses:
         """See base class."""

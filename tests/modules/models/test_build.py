@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modules.models.build import build_model, check_scores, check_tasks
+from modules.models.build import build_model, check_parts, check_scores
 from modules.models.samplers.midx import MIDXSampler
 from modules.models.samplers.mixture import UniformMixture
 from tests.modules import tiny
@@ -43,12 +43,33 @@ def test_a_uniform_share_wraps_the_proposal() -> None:
 )
 def test_stages_must_be_able_to_read_the_task(stage: str, chosen: dict, able: str) -> None:
     config = tiny.make_config(**{stage: chosen})
-    check_tasks(config, "sequential")
+    check_parts(config, "sequential")
     message = (
         rf"`model.{stage}.name` must be one of \[.*{able}.*\] for the general task .* Received: '{chosen['name']}'"
     )
     with pytest.raises(ValueError, match=message):
-        check_tasks(config, "general")
+        check_parts(config, "general")
+
+
+@pytest.mark.parametrize(
+    ("retriever", "ranker", "algorithm", "fits"),
+    [
+        ("ease", "none", "closed_form", True),
+        ("ease", "none", "retriever_only", False),
+        ("ease", "deepfm", "closed_form", False),
+        ("mf", "none", "closed_form", False),
+    ],
+)
+def test_what_is_computed_is_not_trained(retriever: str, ranker: str, algorithm: str, fits: bool) -> None:
+    names = {"retriever": retriever, "ranker": ranker, "algorithm": algorithm}
+    config = tiny.make_config(**{key: {"name": name} for key, name in names.items()})
+    if fits:
+        check_parts(config, "general")
+        return
+    with pytest.raises(
+        ValueError, match=f"must be 'closed_form', and .* '{algorithm}' and '{ranker}' .* '{retriever}'"
+    ):
+        check_parts(config, "general")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules.models.build import check_tasks
+from modules.models.build import check_parts
 from modules.models.corpus import FeatureTable
 from modules.models.rankers import RANKERS
 from modules.models.retrievers import RETRIEVERS
@@ -32,7 +32,7 @@ def test_a_pair_takes_a_step_and_gives_finite_scores(task: str, retriever: str, 
     towns = FeatureTable(np.arange(7)[:, np.newaxis] % 3, 3)
     corpus = tiny.make_corpus(item_features={"genres": genres}, user_features={"town": towns})
     model = tiny.make_model(corpus, retriever={"name": retriever}, ranker={"name": ranker}, sampler=tiny.MIDX)
-    check_tasks(model.config, task)
+    check_parts(model.config, task)
     context, positives = BATCH
     if task == "general":
         context = context._replace(history=tf.zeros_like(CONTEXT.history))

@@ -93,14 +93,3 @@ def test_a_saved_baseline_answers_alike(name: str, tmp_path: Path) -> None:
     loaded = tf.saved_model.load(str(tmp_path))
     np.testing.assert_array_equal(loaded.query(*context), retriever.query(context))
     assert retriever.query(context).shape[1] == retriever.all_candidates().shape[1]
-
-
-def test_a_network_cannot_be_computed() -> None:
-    with pytest.raises(ValueError, match="must have a retriever that is computed .* Received: 'mf' and 'none'"):
-        tiny.make_model(algorithm={"name": "closed_form"}, ranker={"name": "none"})
-
-
-def test_large_corpora_are_refused() -> None:
-    corpus = Corpus(np.ones(20_002, np.float32), 1)
-    with pytest.raises(ValueError, match="more than 20000 items. Received: 20001 items"):
-        RETRIEVERS["ease"](corpus, tiny.make_config(), RETRIEVERS.options("ease", {}), seed=1)
