@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         batching = flags.batching(args)
         limits = flags.limits(args, batching)
-        loader = VersionLoader(args.load_scann, limits.timeout_seconds, session_config, batching)
+        loader = VersionLoader(
+            args.load_scann, limits.timeout_seconds, session_config, batching, flags.allowed_ops(args)
+        )
         listed = flags.listed_models(args)
         sources, poll_seconds = flags.all_models(args, listed), args.file_system_poll_wait_seconds
         manager = ModelManager(sources, loader, poll_seconds, flags.retries(args))

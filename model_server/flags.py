@@ -14,6 +14,7 @@ from model_server.models.batching import Batching
 from model_server.models.listed_models import ListedModels
 from model_server.models.retries import Retries
 from model_server.models.sources import ModelSource, Sources, below, merged, read_config_file, saved_models_in
+from model_server.models.trust import read_allowed_ops
 
 DEFAULT_REST_PORT = 8501
 # In the words of tensorflow_model_server.
@@ -58,6 +59,7 @@ def parse(description: str, argv: Sequence[str] | None) -> argparse.Namespace:
     )
     _add(models, "--max_num_load_retries", type=int, default=retries.number, help="of a version that cannot be loaded")
     _add(models, "--load_retry_interval_micros", type=int, default=round(retries.seconds * 1e6))
+    _add(models, "--allowed_ops_file", help="ops that a model may have, one a line; by default all")
     ports = parser.add_argument_group("ports", "0 picks a free one")
     _add(ports, "--host", default="127.0.0.1")
     _add(ports, "--rest_api_port", type=int, help=f"REST; {DEFAULT_REST_PORT} by default")
@@ -143,6 +145,15 @@ def channel_options(args: argparse.Namespace) -> list[tuple[str, int | str]]:
             raise ValueError(f"`grpc_channel_arguments` must be NAME=VALUE,... Received: {text!r}.")
         options.append((name, int(value) if re.fullmatch(r"-?\d+", value) else value))
     return options
+
+
+def allowed_ops(args: argparse.Namespace) -> frozenset[str] | None:
+    """Returns the ops a model may have; None for any.
+
+    Raises:
+      ValueError: where the file cannot be read.
+    """
+    return read_allowed_ops(args.allowed_ops_file) if args.allowed_ops_file else None
 
 
 def metrics_path(args: argparse.Namespace) -> str | None:

@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from model_server.errors import Code, ServingError, not_found
 from model_server.forms.json_print import to_text
-from model_server.models import runtime
+from model_server.models import runtime, trust
 
 SERVE_TAG = "serve"
 # TensorFlow cannot raise its own error where the message quotes bytes that are not UTF-8.
@@ -28,7 +28,12 @@ class LoadedModel(NamedTuple):
     """Name of a function that was left out -> TensorFlow's message about its missing op."""
 
 
-def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.ConfigProto | None = None) -> LoadedModel:
+def load(
+    path: str,
+    load_scann: bool = True,
+    session_config: tf.compat.v1.ConfigProto | None = None,
+    allowed_ops: frozenset[str] | None = None,
+) -> LoadedModel:
     """Returns the SavedModel in folder `path`, its variables restored and its tables filled.
 
     Functions with an op this process does not have are left out: TF Serving, too, stumbles on them
@@ -38,13 +43,18 @@ def load(path: str, load_scann: bool = True, session_config: tf.compat.v1.Config
       path: the version folder.
       load_scann: imports ScaNN, best effort, for a model that uses its ops.
       session_config: threads and devices.
+      allowed_ops: those that its graph may have; None for any.
 
     Raises:
-      ServingError: NOT_FOUND or DATA_LOSS where there is no readable SavedModel, else TensorFlow's
-        own code.
+      ServingError: PERMISSION_DENIED where it has others or an asset outside its folder, NOT_FOUND or DATA_LOSS where
+        there is no readable SavedModel, else TensorFlow's own code.
     """
     meta_graph = _serving_graph(_read(path))
-    if load_scann and any(op.startswith(_SCANN_PREFIX) for op in _ops(meta_graph)):
+    trust.check_assets(path, meta_graph)
+    ops = _ops(meta_graph)
+    if allowed_ops is not None:
+        trust.check_ops(meta_graph, ops, allowed_ops)
+    if load_scann and any(op.startswith(_SCANN_PREFIX) for op in ops):
         _import_scann()
     missing_ops = _leave_out_unknown(meta_graph)
     session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)

@@ -19,12 +19,14 @@ class VersionLoader:
       timeout_seconds: how long one run of a model may take; 0 is for ever.
       session_config: threads and devices.
       batching: how requests are merged; None runs each on its own.
+      allowed_ops: those that a graph may have; None for any.
     """
 
     load_scann: bool = True
     timeout_seconds: float = 0.0
     session_config: tf.compat.v1.ConfigProto | None = None
     batching: Batching | None = None
+    allowed_ops: frozenset[str] | None = None
 
     def __call__(self, name: str, version: int, path: str) -> Servable:
         """Returns the version in folder `path`.
@@ -32,7 +34,7 @@ class VersionLoader:
         Raises:
           ServingError: where it cannot be loaded, or one of its warm-up requests fails.
         """
-        model = saved_model.load(path, self.load_scann, self.session_config)
+        model = saved_model.load(path, self.load_scann, self.session_config, self.allowed_ops)
         timeout_ms = int(self.timeout_seconds * 1000)
         if self.batching is None:
             servable = Servable(name, version, model, timeout_ms)

@@ -67,6 +67,16 @@ def test_metrics_are_scraped_from_where_they_are_exposed(files: Path) -> None:
     assert {target.partition(":")[0] for target in targets} < set(services)
 
 
+def test_servers_write_to_nothing_but_tmp(files: Path) -> None:
+    services = yaml.safe_load((files / "docker-compose.yml").read_text())["services"]
+    for name in ("serving", "serving-scann"):
+        assert services[name]["read_only"]
+        assert services[name]["tmpfs"] == ["/tmp"]
+        assert services[name]["cap_drop"] == ["ALL"]
+    # Not as root.
+    assert "USER server" in (files / "Dockerfile.scann").read_text().splitlines()
+
+
 def test_compose_refers_to_files_that_exist(tmp_path: Path, files: Path) -> None:
     (tmp_path / "var" / "serving_model").mkdir()
     services = yaml.safe_load((files / "docker-compose.yml").read_text())["services"]
