@@ -13,10 +13,8 @@ MOST_KNOWN = 200
 """How many items of a history, the latest, are evidence."""
 SCALE = 0.01
 """A sum of weights below it is hardly evidence."""
-
-
-_DENSE_ROWS = 20_000
-"""Up to so many items sums are kept for every item of the corpus, which is faster than to find the different ones."""
+_MOST_SUMS = 1 << 22
+"""Up to so many, sums are kept for every item of the corpus, which is faster than to find the different ones."""
 
 
 class Evidence(tf.keras.layers.Layer):
@@ -54,9 +52,9 @@ class Evidence(tf.keras.layers.Layer):
 
         A history may be of any length; 0 is no item, wherever it stands.
         """
-        _, places, sums = self._sums(history, candidates)
-        found = tf.gather(sums, places[:, -tf.shape(candidates)[1] :])
-        return self._as_features(found, candidates)
+        ids, places, sums = self._sums(history, candidates)
+        pairs = tf.shape(ids)[1] - tf.shape(candidates)[1]
+        return self._as_features(tf.gather(sums, places[:, pairs:]), candidates)
 
     def best(self, history: tf.Tensor, exclude: tf.Tensor, weights: tf.Tensor, k: int | tf.Tensor) -> tf.Tensor:
         """Returns the k neighbours of the history that have the largest weighted features.
@@ -114,12 +112,17 @@ class Evidence(tf.keras.layers.Layer):
 
     def _number(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Numbers the different items of each row of ids `[B, P]`: int32 `[B, P]`, and how many numbers there are."""
-        batch = tf.shape(ids)[0]
-        keys = ids + self._rows * tf.range(tf.cast(batch, tf.int64))[:, tf.newaxis]
-        if self._rows <= _DENSE_ROWS:
-            return tf.cast(keys, tf.int32), batch * self._rows
-        different, places = tf.unique(tf.reshape(keys, [-1]))
-        return tf.reshape(places, tf.shape(ids)), tf.size(different)
+        batch = tf.shape(ids, tf.int64)[0]
+        keys = ids + self._rows * tf.range(batch)[:, tf.newaxis]
+
+        def of_all() -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cast(keys, tf.int32), tf.cast(batch * self._rows, tf.int32)
+
+        def of_different() -> tuple[tf.Tensor, tf.Tensor]:
+            different, places = tf.unique(tf.reshape(keys, [-1]))
+            return tf.reshape(places, tf.shape(ids)), tf.size(different)
+
+        return tf.cond(batch * self._rows <= _MOST_SUMS, of_all, of_different)
 
     def _as_features(self, sums: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         popularity = tf.gather(self._popularity, ids)[..., tf.newaxis]

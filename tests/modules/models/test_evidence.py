@@ -40,7 +40,7 @@ def make_evidence() -> Evidence:
 def sums(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to add up."""
     if request.param == "sparse":
-        monkeypatch.setattr(evidence, "_DENSE_ROWS", 0)
+        monkeypatch.setattr(evidence, "_MOST_SUMS", 0)
 
 
 def test_only_the_latest_items_are_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +73,11 @@ def test_the_best_are_those_of_a_search_over_all_items(k: int) -> None:
         }
         best = sorted(values, key=lambda item: -values[item])[:k]
         assert [item for item in found[row] if item] == best
+
+
+def test_no_candidates_have_no_features() -> None:
+    found = make_evidence()
+    assert found.features(HISTORY, tf.zeros([3, 0], tf.int64)).shape == (3, 0, found.size)
 
 
 def test_neighbours_are_the_first_tables() -> None:
