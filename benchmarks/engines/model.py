@@ -14,8 +14,8 @@ def save_hash_model(path: Path, items: Sequence[str], top_k: int, candidates: in
     Args:
       path: folder of the SavedModel.
       items: the corpus.
-      top_k: items of `ranked`, `exhaustive` and `serve_tf_examples`.
-      candidates: items of `retrieved`.
+      top_k: items of `ranked`, `popular`, `exhaustive` and `serve_tf_examples`.
+      candidates: items of `retrieved` and `pool`.
 
     Returns:
       The folder; signatures `evaluate` and `serve_tf_examples`, as those of an export.
@@ -38,6 +38,8 @@ def save_hash_model(path: Path, items: Sequence[str], top_k: int, candidates: in
         return {
             "ranked": ranked,
             "retrieved": best(examples, "retrieved", candidates)[0],
+            "pool": best(examples, "pool", candidates)[0],
+            "popular": best(examples, "popular", top_k)[0],
             "exhaustive": best(examples, "exhaustive", top_k)[0],
         }
 
