@@ -17,5 +17,5 @@ def run(module: str, *arguments: str) -> list[list[list[str]]]:
     for header, rule, *rows in tables:
         assert rule == [":--", *["--:"] * (len(header) - 1)]
         assert all(len(row) == len(header) for row in rows)
-        assert all(re.fullmatch(r"-?[\d,.]+%?", cell) for row in rows for cell in row[1:])
+        assert all(re.fullmatch(r"-?[\d,.]+%?|-", cell) for row in rows for cell in row[1:])
     return [[header, *rows] for header, _, *rows in tables]

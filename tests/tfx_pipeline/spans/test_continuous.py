@@ -75,6 +75,8 @@ class Weeks:
                 "ranker": {"name": "deepfm", "hidden_units": [8]},
                 "sampler": {"name": "uniform"},
                 "candidates": "all",
+                # What goes with what would make up for a ruined training.
+                "neighbours": 0,
             },
             training={
                 "warm_start": True,
