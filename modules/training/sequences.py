@@ -20,13 +20,12 @@ def read_sequences(data: TrainingData) -> Iterator[Sequences]:
     features = ["target", *([names.BASKET_START] if data.baskets else [])]
     for record in read_records(find_files(data.train), features, _USERS):
         items = record["target"]
-        starts = np.arange(len(items.flat_values))
+        users = items.value_rowids().numpy()
         if data.baskets:
-            starts = (
-                (items.row_starts().numpy()[items.value_rowids().numpy()])
-                + record[names.BASKET_START].flat_values.numpy()
-            )
-        yield Sequences(items.flat_values.numpy(), items.value_rowids().numpy(), starts)
+            starts = items.row_starts().numpy()[users] + record[names.BASKET_START].flat_values.numpy()
+        else:
+            starts = np.arange(len(users))
+        yield Sequences(items.flat_values.numpy(), users, starts)
 
 
 def find_neighbours(data: TrainingData, config: ModelConfig) -> Mapping[str, Neighbours]:
@@ -45,5 +44,5 @@ def find_neighbours(data: TrainingData, config: ModelConfig) -> Mapping[str, Nei
                 raise ValueError(f"`model.neighbour_kinds` must not have {reason}. Received: {config.neighbour_kinds}.")
             logging.info("No neighbours of kind %s.", reason)
             continue
-        tables[name] = NEIGHBOURS[name].find(lambda: read_sequences(data), data.corpus.item_counts, config.neighbours)
+        tables[name] = NEIGHBOURS[name].find(read_sequences(data), data.corpus.item_counts, config.neighbours)
     return tables

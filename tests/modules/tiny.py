@@ -73,7 +73,7 @@ def as_sequences(users: Sequence[Sequence[int]]) -> Sequences:
 
 def count_neighbours(users: Sequence[Sequence[int]], item_counts: np.ndarray, most: int) -> Neighbours:
     """Returns what follows what among the users' items."""
-    return Directed.find(lambda: [as_sequences(users)], item_counts, most)
+    return Directed.find([as_sequences(users)], item_counts, most)
 
 
 def randomise(layer: tf.keras.layers.Layer, seed: int = 3, scale: float = 0.5) -> None:

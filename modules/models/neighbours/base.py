@@ -2,10 +2,13 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+
+MOST_DENSE_ITEMS = 20_000
+"""Beyond it a matrix of item by item takes more than 1.6 GB."""
 
 
 class Sequences(NamedTuple):
@@ -34,6 +37,12 @@ class Neighbours:
     ids: np.ndarray
     weights: np.ndarray
 
+    def as_matrix(self) -> np.ndarray:
+        """Returns the weights as float32 `[N + 1, N + 1]`, 0 where a pair is not in the table."""
+        matrix = np.zeros([len(self.ids), len(self.ids)], np.float32)
+        np.put_along_axis(matrix, self.ids.astype(np.int64), self.weights, axis=1)
+        return matrix
+
 
 class NeighbourKind(abc.ABC):
     """How the weight of a pair comes out of the training sequences, without a gradient."""
@@ -43,11 +52,11 @@ class NeighbourKind(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def find(cls, read: Callable[[], Iterable[Sequences]], item_counts: np.ndarray, most: int) -> Neighbours:
+    def find(cls, sequences: Iterable[Sequences], item_counts: np.ndarray, most: int) -> Neighbours:
         """Returns the table.
 
         Args:
-          read: reads the training split in parts, from its beginning.
+          sequences: the training split in parts.
           item_counts: float32 `[N + 1]`, how many users have each item.
           most: M, how many neighbours an item keeps; of equals those of lower ids.
         """

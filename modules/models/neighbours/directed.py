@@ -1,7 +1,7 @@
 """What follows what: how often each item came after each other one."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,9 +34,9 @@ class Directed(NeighbourKind):
     """
 
     @classmethod
-    def find(cls, read: Callable[[], Iterable[Sequences]], item_counts: np.ndarray, most: int) -> Neighbours:
+    def find(cls, sequences: Iterable[Sequences], item_counts: np.ndarray, most: int) -> Neighbours:
         """See base class."""
-        found = _count(read(), len(item_counts), most)
+        found = _count(sequences, len(item_counts), most)
         item, neighbour = np.divmod(found.keys, len(item_counts))
         counts = np.maximum(item_counts, 1)
         weights = found.counts / np.sqrt(counts[item] * counts[neighbour])

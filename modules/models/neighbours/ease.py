@@ -1,13 +1,13 @@
 """Linear regression of every item on all others, in closed form."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
-from modules.models.neighbours.base import NeighbourKind, Neighbours, Sequences, strongest
+from modules.models.neighbours.base import MOST_DENSE_ITEMS, NeighbourKind, Neighbours, Sequences, strongest
 
 REGULARISATION = 100.0
 """lambda, where nobody says otherwise: the more, the less rare pairs count."""
@@ -16,13 +16,12 @@ REGULARISATION = 100.0
 class EaseWeights(NeighbourKind):
     """The weights that predict each item from the rest of a user's, whatever their order."""
 
-    MOST_ITEMS: ClassVar[int | None] = 20_000
-    """Beyond it a matrix of item by item takes 1.6 GB."""
+    MOST_ITEMS: ClassVar[int | None] = MOST_DENSE_ITEMS
 
     @classmethod
-    def find(cls, read: Callable[[], Iterable[Sequences]], item_counts: np.ndarray, most: int) -> Neighbours:
+    def find(cls, sequences: Iterable[Sequences], item_counts: np.ndarray, most: int) -> Neighbours:
         """See base class."""
-        return strongest(ease_weights(count_together(read(), len(item_counts) - 1), REGULARISATION), most)
+        return strongest(ease_weights(count_together(sequences, len(item_counts) - 1), REGULARISATION), most)
 
 
 def count_together(sequences: Iterable[Sequences], num_items: int) -> np.ndarray:

@@ -9,12 +9,9 @@ import tensorflow as tf
 from modules.models.config import ModelConfig
 from modules.models.context import Context
 from modules.models.corpus import Corpus, CorpusAccess
-from modules.models.neighbours.base import Sequences
+from modules.models.neighbours.base import MOST_DENSE_ITEMS, Sequences
 from modules.models.retrievers.base import Retriever
 from modules.section import Section
-
-_MOST_ITEMS = 20_000
-"""Beyond it a matrix of item by item, 1.6 GB, is no baseline any more."""
 
 
 class ClosedForm(Retriever):
@@ -47,9 +44,9 @@ class ItemToItem(ClosedForm):
 
     def __init__(self, corpus: Corpus, config: ModelConfig, decay: float, name: str) -> None:
         super().__init__(name=name)
-        if corpus.num_items > _MOST_ITEMS:
+        if corpus.num_items > MOST_DENSE_ITEMS:
             raise ValueError(
-                f"`model.retriever` must not be '{name}' for a corpus of more than {_MOST_ITEMS} items. "
+                f"`model.retriever` must not be '{name}' for a corpus of more than {MOST_DENSE_ITEMS} items. "
                 f"Received: {corpus.num_items} items."
             )
         self._rows = corpus.num_items + 1

@@ -32,8 +32,4 @@ class DirectedCounts(ItemToItem):
 
     def compute(self, sequences: Iterable[Sequences]) -> np.ndarray:
         """See base class."""
-        rows = len(self._item_counts)
-        found = Directed.find(lambda: sequences, self._item_counts, self._neighbours)
-        weights = np.zeros([rows, rows], np.float32)
-        np.put_along_axis(weights, found.ids, found.weights, axis=1)
-        return weights
+        return Directed.find(sequences, self._item_counts, self._neighbours).as_matrix()

@@ -7,7 +7,7 @@ import pydantic
 
 from modules.models.config import ModelConfig
 from modules.models.corpus import Corpus
-from modules.models.neighbours.base import Sequences
+from modules.models.neighbours.base import Sequences, strongest
 from modules.models.neighbours.ease import count_together
 from modules.models.retrievers.closed_form import ItemToItem
 from modules.section import Section
@@ -39,7 +39,4 @@ class ItemKNN(ItemToItem):
         norms = np.sqrt(np.outer(counts, counts)) + self._options.shrinkage
         weights = np.divide(together, norms, out=np.zeros_like(together), where=norms > 0)
         np.fill_diagonal(weights, 0)
-        if self._options.neighbours < self._num_items:
-            order = np.argsort(-weights, axis=1, kind="stable")
-            np.put_along_axis(weights, order[:, self._options.neighbours :], 0, axis=1)
-        return weights
+        return strongest(weights, self._options.neighbours).as_matrix()

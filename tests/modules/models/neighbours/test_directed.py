@@ -47,7 +47,7 @@ def test_three_short_sequences() -> None:
 def test_a_basket_is_no_pair_and_the_gap_to_it_is_that_to_its_nearest_item() -> None:
     # One user: 1, then 2 and 3 together, then 4.
     basket = Sequences(np.array([1, 2, 3, 4]), np.zeros(4, int), np.array([0, 1, 1, 3]))
-    found = as_dictionary(Directed.find(lambda: [basket], ONES[:5], most=4))
+    found = as_dictionary(Directed.find([basket], ONES[:5], most=4))
     along = {(1, 2): 1, (1, 3): 1, (3, 4): 1, (2, 4): GAP_DECAY, (1, 4): GAP_DECAY**2}
     assert found == pytest.approx(along | {(j, i): BACKWARD * count for (i, j), count in along.items()})
 
@@ -60,9 +60,7 @@ def test_any_parts_give_what_counting_one_by_one_gives(seed: int, few: int, monk
     expected = counted_one_by_one(users)
     for parts in ([users], [users[:7], users[7:8], users[8:]]):
         sequences = [tiny.as_sequences(part) for part in parts]
-        assert as_dictionary(Directed.find(lambda read=sequences: read, ONES, most=40)) == pytest.approx(
-            expected, rel=1e-6
-        )
+        assert as_dictionary(Directed.find(sequences, ONES, most=40)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_most_frequent_neighbours_are_kept_in_order_of_their_ids() -> None:
@@ -78,11 +76,11 @@ def test_memory_is_bounded_by_forgetting_rare_pairs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(directed, "_FEW_PAIRS", 0)
     # 1 is followed by 2 in every part, and once by each of 3..30; with room for 8 * 1 the rare ones come and go.
     parts = [tiny.as_sequences([[1, 2], [1, 2], [1, other]]) for other in range(3, 31)]
-    found = Directed.find(lambda: parts, ONES[:31], most=1)
+    found = Directed.find(parts, ONES[:31], most=1)
     assert (found.ids[1, 0], found.weights[1, 0]) == (2, 56)
 
 
 def test_nothing_has_no_neighbours() -> None:
-    found = Directed.find(lambda: [], ONES[:3], most=2)
+    found = Directed.find([], ONES[:3], most=2)
     np.testing.assert_array_equal(found.ids, np.zeros([3, 2]))
     assert not found.weights.any()

@@ -35,7 +35,7 @@ def test_each_column_is_a_ridge_regression_on_all_other_items() -> None:
 def test_the_table_holds_the_largest_positive_weights_of_each_row() -> None:
     users, num_items, most = random_users(9), 9, 3
     weights = ease_weights(count_together([tiny.as_sequences(users)], num_items), REGULARISATION)
-    found = EaseWeights.find(lambda: [tiny.as_sequences(users)], np.ones(num_items + 1, np.float32), most)
+    found = EaseWeights.find([tiny.as_sequences(users)], np.ones(num_items + 1, np.float32), most)
     for item in range(1, num_items + 1):
         best = [other for other in np.argsort(-weights[item], kind="stable") if other and weights[item, other] > 0][:3]
         assert [other for other in found.ids[item] if other] == best
